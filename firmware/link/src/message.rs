@@ -1,0 +1,202 @@
+//! The messages. Units stand at the end of names; integers only, so that both ends agree to the bit.
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize};
+
+/// The protocol that this crate speaks.
+pub const PROTO: u8 = 1;
+/// The oldest protocol that this crate still reads.
+pub const PROTO_OLDEST: u8 = 1;
+/// Acceleration samples in one block at the most.
+pub const ACCEL_BLOCK_MAX: usize = 32;
+/// Pixels in one thermal chunk at the most; a 32 × 24 frame is six chunks.
+pub const THERMAL_CHUNK_MAX: usize = 128;
+/// Characters of one modem line at the most.
+pub const MODEM_LINE_MAX: usize = 192;
+
+/// Goes before every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Protocol number.
+    pub proto: u8,
+    /// Random number of this boot of the box.
+    pub boot_id: u32,
+    /// Counts messages of this boot, given before the send queue: a hole is a loss, always.
+    pub seq: u32,
+    /// Box ticks of the sample (of its first value where it holds many), microseconds since boot.
+    pub tick_us: u64,
+}
+
+/// Box to host. Append-only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "no allocation on the box")]
+pub enum Message {
+    /// First message of a boot, and the answer to a request.
+    Hello(Hello),
+    /// A position.
+    Gnss(Gnss),
+    /// The pulse per second: `tick_us` of the header is the edge.
+    Pps(Pps),
+    /// A block of acceleration samples.
+    Accel(Accel),
+    /// Particulate matter.
+    Pm(Pm),
+    /// Air temperature, humidity, pressure.
+    Climate(Climate),
+    /// Carbon dioxide.
+    Co2(Co2),
+    /// The two electrodes of the NO2 cell.
+    No2(No2),
+    /// A part of an infrared frame.
+    Thermal(Thermal),
+    /// A line that the modem said, without its line end.
+    ModemLine(ModemLine),
+    /// How the box is.
+    Health(Health),
+}
+
+/// Who speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Firmware version.
+    pub firmware: String<24>,
+    /// Serial number of the box.
+    pub serial: String<24>,
+    /// Board name.
+    pub board: String<16>,
+    /// Why the box started: 0 unknown, 1 power, 2 watchdog, 3 asked, 4 fault.
+    pub reset_cause: u8,
+}
+
+/// A GNSS fix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gnss {
+    /// UTC of the fix, microseconds since 1970; 0 while unknown.
+    pub utc_us: i64,
+    /// 0 none, 2 2D, 3 3D, 4 differential.
+    pub fix: u8,
+    /// Satellites used.
+    pub sats: u8,
+    /// HDOP × 100.
+    pub hdop_centi: u16,
+    /// Latitude, degrees × 1e7.
+    pub lat_e7: i32,
+    /// Longitude, degrees × 1e7.
+    pub lon_e7: i32,
+    /// Horizontal accuracy, millimetres.
+    pub h_acc_mm: u32,
+    /// Speed over ground, millimetres per second.
+    pub speed_mmps: u32,
+    /// Course, hundredths of a degree clockwise from north; 36000 or more: unknown.
+    pub heading_cdeg: u16,
+}
+
+/// The pulse per second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pps {
+    /// UTC of the edge, microseconds since 1970, always a whole second; 0 while unknown.
+    pub utc_us: i64,
+}
+
+/// A block of acceleration samples, sensor axes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accel {
+    /// Output data rate, samples per second.
+    pub odr_hz: u16,
+    /// Micro-g per unit of `samples`.
+    pub scale_ug: u16,
+    /// Samples that the sensor's FIFO lost before this block.
+    pub lost: u16,
+    /// x, y, z.
+    pub samples: Vec<[i16; 3], ACCEL_BLOCK_MAX>,
+}
+
+/// Particulate matter, one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pm {
+    /// 0 valid; else the sensor's fault, and the values are void.
+    pub status: u8,
+    /// PM1, 0.1 µg/m³.
+    pub pm1_dugm3: u16,
+    /// PM2.5, 0.1 µg/m³.
+    pub pm25_dugm3: u16,
+    /// PM10, 0.1 µg/m³.
+    pub pm10_dugm3: u16,
+}
+
+/// Temperature, humidity, pressure, one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Climate {
+    /// 0 valid; else the sensor's fault, and the values are void.
+    pub status: u8,
+    /// Air temperature, 0.01 °C.
+    pub temp_cdegc: i16,
+    /// Relative humidity, 0.01 %.
+    pub rh_cpct: u16,
+    /// Pressure, Pa.
+    pub pressure_pa: u32,
+}
+
+/// Carbon dioxide, one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Co2 {
+    /// 0 valid; else the sensor's fault, and the value is void.
+    pub status: u8,
+    /// ppm by volume.
+    pub ppm: u16,
+}
+
+/// Electrodes of the electrochemical NO2 cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct No2 {
+    /// 0 valid; else the converter's fault, and the values are void.
+    pub status: u8,
+    /// Working electrode, µV.
+    pub we_uv: i32,
+    /// Auxiliary electrode, µV.
+    pub ae_uv: i32,
+}
+
+/// A part of a 32 × 24 infrared frame, row by row from the top left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thermal {
+    /// 0 left, 1 right, in the direction of travel.
+    pub camera: u8,
+    /// Counts frames of this camera.
+    pub frame: u16,
+    /// Which part, from 0.
+    pub chunk: u8,
+    /// Temperature of the sensor itself, 0.01 °C.
+    pub ambient_cdegc: i16,
+    /// Apparent temperatures at emissivity 1, 0.01 °C; `i16::MIN` for a dead pixel.
+    pub pixels_cdegc: Vec<i16, THERMAL_CHUNK_MAX>,
+}
+
+/// A line that the modem said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModemLine {
+    /// The text.
+    pub text: String<MODEM_LINE_MAX>,
+}
+
+/// How the box is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Messages dropped from the send queue since boot.
+    pub queue_drops: u32,
+    /// Bytes that the receiving UART lost since boot.
+    pub uart_overruns: u32,
+    /// Bus errors since boot, all sensors.
+    pub bus_errors: u32,
+    /// Supply voltage, mV.
+    pub supply_mv: u16,
+    /// Microcontroller temperature, 0.1 °C.
+    pub mcu_ddegc: i16,
+}
+
+/// Host to box. Append-only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Say Hello again.
+    HelloRequest,
+}
