@@ -1,0 +1,354 @@
+//! What is particular to a vehicle and its sensors. Data, not code: `profile/default.toml` holds the defaults with their
+//! sources; a vehicle's own profile names only the keys that differ.
+
+use serde::{Deserialize, Serialize};
+
+/// The defaults, with a comment on every key.
+pub const DEFAULT_TOML: &str = include_str!("../profile/default.toml");
+
+/// Why a profile was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Not TOML, an unknown key, or a value of the wrong kind.
+    #[error("vehicle profile: {0}; the keys and their defaults are in edge-agent/features/profile/default.toml")]
+    Toml(#[from] toml::de::Error),
+    /// A value that no vehicle can have.
+    #[error("vehicle profile: {key} = {value} is not possible, it must be {expected}")]
+    Value {
+        /// The key, with its table.
+        key: &'static str,
+        /// What was given.
+        value: f64,
+        /// What would be accepted.
+        expected: &'static str,
+    },
+}
+
+macro_rules! profile {
+    ($($(#[doc = $sdoc:literal])+ $section:ident: $Type:ident { $($(#[doc = $doc:literal])+ $key:ident: $ty:ty,)+ })+) => {
+        $(
+            $(#[doc = $sdoc])+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $Type { $($(#[doc = $doc])+ pub $key: $ty,)+ }
+        )+
+
+        /// Everything that is particular to a vehicle. Reads from TOML with only the differing keys given.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(try_from = "toml::Table")]
+        pub struct VehicleProfile { $($(#[doc = $sdoc])+ pub $section: $Type,)+ }
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Complete { $($section: $Type,)+ }
+
+        impl From<Complete> for VehicleProfile {
+            fn from(complete: Complete) -> Self { Self { $($section: complete.$section,)+ } }
+        }
+    };
+}
+
+profile! {
+    /// Since when these values hold.
+    validity: Validity {
+        /// Date, ISO 8601.
+        since: String,
+        /// Where the values come from.
+        note: String,
+    }
+    /// Box ticks to UTC.
+    clock: ClockProfile {
+        /// Earliest believable UTC, µs since 1970.
+        utc_floor_us: i64,
+        /// Anchors of the sliding fit.
+        fit_anchors: usize,
+        /// Largest rate at which the clock is pulled towards the fit.
+        slew_max_ppm: f64,
+        /// Offset changes above this need confirmation.
+        step_min_us: i64,
+        /// Anchors in a row that must agree on such a change.
+        step_confirmations: u32,
+        /// Stated error of a pulse.
+        pps_error_us: i64,
+        /// Stated error of a position message.
+        fix_error_us: i64,
+        /// How long samples wait for the first fix of a boot.
+        wait_first_fix_s: i64,
+    }
+    /// Ticks to position.
+    geotag: GeotagProfile {
+        /// Smallest believed fix kind.
+        fix_min: u8,
+        /// Fewest satellites.
+        sats_min: u8,
+        /// Largest HDOP.
+        hdop_max: f64,
+        /// HDOP from which a fix is flagged as weak.
+        hdop_good: f64,
+        /// Fastest believable movement between two fixes.
+        jump_speed_max_mps: f64,
+        /// Fixes that must agree before a jump is believed.
+        jump_confirmations: u32,
+        /// Fixes up to this far apart are neighbours.
+        neighbour_max_s: f64,
+        /// Longest bridged or reckoned gap.
+        gap_max_s: f64,
+        /// Error growth inside a gap.
+        gap_growth_mps: f64,
+        /// Error per unit of HDOP where the receiver states none.
+        uere_m: f64,
+    }
+    /// Air sensors.
+    air: AirProfile {
+        /// How long a reading is repeated.
+        hold_s: i64,
+        /// Electronic zero of the working electrode.
+        no2_we_zero_uv: f64,
+        /// Electronic zero of the auxiliary electrode.
+        no2_ae_zero_uv: f64,
+        /// Sensitivity of the cell.
+        no2_sensitivity_mv_per_ppb: f64,
+        /// Temperature of the first table entry.
+        no2_table_first_degc: f64,
+        /// Step of the table.
+        no2_table_step_degc: f64,
+        /// The factor n_T by temperature.
+        no2_n_t: Vec<f64>,
+        /// µg/m³ per ppb.
+        no2_ugm3_per_ppb: f64,
+        /// Temperature change that makes NO2 doubtful…
+        transient_k: f64,
+        /// …within this time…
+        transient_window_s: i64,
+        /// …for this long.
+        transient_hold_s: i64,
+    }
+    /// Road roughness and events.
+    road: RoadProfile {
+        /// Length of a window.
+        window_m: f64,
+        /// Speed to which roughness is brought, v0.
+        reference_speed_kmh: f64,
+        /// Exponent of the speed correction.
+        speed_exponent: f64,
+        /// IRI per roughness; for the server.
+        kappa: f64,
+        /// Slowest believed window.
+        speed_min_kmh: f64,
+        /// Fastest believed window.
+        speed_max_kmh: f64,
+        /// Strongest believed |dv/dt|.
+        accel_max_mps2: f64,
+        /// Strongest believed turn.
+        yaw_max_degps: f64,
+        /// Fewest samples per second.
+        sample_rate_min_hz: f64,
+        /// Low-pass of the gravity vector.
+        gravity_cutoff_hz: f64,
+        /// High-pass of the vertical acceleration.
+        high_pass_hz: f64,
+        /// Low-pass of the vertical acceleration.
+        low_pass_hz: f64,
+        /// Time after a filter start that is not used.
+        settle_s: f64,
+        /// Longer holes in the acceleration restart the filters.
+        hole_max_s: f64,
+        /// Longer holes between fixes end a window.
+        motion_gap_max_s: f64,
+        /// Robust z of an event.
+        event_z: f64,
+        /// Window of median and MAD.
+        event_window_s: f64,
+        /// Peaks within this travel are one event.
+        event_merge_m: f64,
+        /// Smallest peak of an event.
+        event_min_peak_mps2: f64,
+    }
+    /// Modem.
+    mobile: MobileProfile {
+        /// Added to every power level.
+        cabin_offset_db: f64,
+        /// Unit of the LTE SINR.
+        lte_sinr: SinrUnit,
+        /// In "auto": above this the value is raw.
+        sinr_auto_max: i64,
+    }
+    /// Infrared cameras.
+    thermal: ThermalProfile {
+        /// First row of the facade strip.
+        row_first: u8,
+        /// Last row of the facade strip.
+        row_last: u8,
+        /// Colder than air by this: sky.
+        sky_below_k: f64,
+        /// Warmer than air by this: person, car, exhaust.
+        warm_above_k: f64,
+        /// Emissivity of the correction; 1 keeps the apparent temperature.
+        emissivity: f64,
+        /// Reflected temperature below air temperature.
+        reflected_below_ambient_k: f64,
+        /// Fewest usable pixels.
+        pixels_min: i64,
+        /// Age up to which an air temperature is used.
+        ambient_hold_s: i64,
+        /// Sun elevation up to which it is night.
+        sun_elevation_max_deg: f64,
+        /// How long before the reading the sun must have been down.
+        sun_rest_s: i64,
+        /// Slowest reading.
+        speed_min_kmh: f64,
+        /// Fastest reading.
+        speed_max_kmh: f64,
+        /// Warmest air.
+        ambient_max_degc: f64,
+        /// Angles of the left and right camera from the direction of travel.
+        camera_offset_deg: [f64; 2],
+    }
+    /// Positions.
+    track: TrackProfile {
+        /// Shortest interval between rows.
+        interval_min_s: f64,
+    }
+    /// Privacy trim.
+    trim: TrimProfile {
+        /// Metres at the start of a round.
+        first_m: f64,
+        /// Metres at its end.
+        last_m: f64,
+        /// Samples that may wait.
+        hold_max: usize,
+    }
+    /// Health rows.
+    health: HealthProfile {
+        /// Box time between two rows.
+        interval_s: i64,
+    }
+}
+
+/// In what unit a modem prints the SINR of an LTE cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SinrUnit {
+    /// Raw when larger than any dB value can be.
+    Auto,
+    /// dB.
+    Db,
+    /// Fifths of a dB above -20 dB.
+    Fifth,
+}
+
+impl VehicleProfile {
+    /// The defaults with the keys of `overrides` in their place.
+    ///
+    /// # Errors
+    /// Not TOML, an unknown key, or an impossible value.
+    pub fn from_toml(overrides: &str) -> Result<Self, ProfileError> {
+        Self::try_from(overrides.parse::<toml::Table>()?)
+    }
+
+    fn check(self) -> Result<Self, ProfileError> {
+        let positive = [
+            ("road.window_m", self.road.window_m),
+            ("road.reference_speed_kmh", self.road.reference_speed_kmh),
+            ("road.gravity_cutoff_hz", self.road.gravity_cutoff_hz),
+            ("road.high_pass_hz", self.road.high_pass_hz),
+            ("road.low_pass_hz", self.road.low_pass_hz),
+            ("road.event_window_s", self.road.event_window_s),
+            ("air.no2_sensitivity_mv_per_ppb", self.air.no2_sensitivity_mv_per_ppb),
+            ("air.no2_table_step_degc", self.air.no2_table_step_degc),
+            ("thermal.emissivity", self.thermal.emissivity),
+            ("geotag.gap_max_s", self.geotag.gap_max_s),
+        ];
+        for (key, value) in positive {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(ProfileError::Value { key, value, expected: "a number above 0" });
+            }
+        }
+        for (key, value) in [("trim.first_m", self.trim.first_m), ("trim.last_m", self.trim.last_m)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(ProfileError::Value { key, value, expected: "0 or more metres" });
+            }
+        }
+        if self.air.no2_n_t.is_empty() {
+            return Err(ProfileError::Value {
+                key: "air.no2_n_t",
+                value: 0.0,
+                expected: "a list with an entry at least",
+            });
+        }
+        if self.thermal.emissivity > 1.0 {
+            let value = self.thermal.emissivity;
+            return Err(ProfileError::Value { key: "thermal.emissivity", value, expected: "1 or less" });
+        }
+        Ok(self)
+    }
+}
+
+impl TryFrom<toml::Table> for VehicleProfile {
+    type Error = ProfileError;
+
+    fn try_from(overrides: toml::Table) -> Result<Self, ProfileError> {
+        let mut table: toml::Table = DEFAULT_TOML.parse()?;
+        merge(&mut table, overrides);
+        Self::from(table.try_into::<Complete>()?).check()
+    }
+}
+
+impl Default for VehicleProfile {
+    fn default() -> Self {
+        Self::from_toml("").expect("the embedded profile is tested")
+    }
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(outer)) => merge(inner, outer),
+            // An integer where the default is a float, "300" for "300.0", is meant as that number.
+            (Some(toml::Value::Float(old)), toml::Value::Integer(new)) => *old = new as f64,
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_replace_single_keys() {
+        let profile = VehicleProfile::from_toml("[trim]\nfirst_m = 0\n[road]\nspeed_exponent = 0.7").unwrap();
+        assert_eq!(profile.trim.first_m, 0.0);
+        assert_eq!(profile.trim.last_m, VehicleProfile::default().trim.last_m);
+        assert_eq!(profile.road.speed_exponent, 0.7);
+    }
+
+    #[test]
+    fn impossible_profiles_are_refused_by_name() {
+        let message = |text: &str| VehicleProfile::from_toml(text).unwrap_err().to_string();
+        assert!(message("[road]\nwindow_m = -1").contains("road.window_m = -1"));
+        assert!(message("[road]\nwindow = 3").contains("window"));
+        assert!(message("[trim]\nlast_m = nan").contains("trim.last_m"));
+        assert!(message("[air]\nno2_n_t = []").contains("air.no2_n_t"));
+        assert!(message("[mobile]\nlte_sinr = \"decibel\"").contains("decibel"));
+    }
+
+    #[test]
+    fn nested_in_another_configuration() {
+        #[derive(Deserialize)]
+        struct Agent {
+            profile: VehicleProfile,
+        }
+        let agent: Agent = toml::from_str("[profile.health]\ninterval_s = 30").unwrap();
+        assert_eq!(agent.profile.health.interval_s, 30);
+    }
+
+    #[test]
+    fn round_trip() {
+        let profile = VehicleProfile::default();
+        let text = toml::to_string(&profile).unwrap();
+        assert_eq!(VehicleProfile::from_toml(&text).unwrap(), profile);
+    }
+}
