@@ -2,11 +2,25 @@
 //!
 //! Used by three parties: the firmware, the edge agent and the digital twin. No `std`, no allocation.
 //!
-//! On the wire: `COBS( postcard(Header) ++ postcard(Message) ++ CRC-32C, little endian ) ++ 0x00`.
+//! On the wire, box to host: `COBS( postcard(Header) ++ postcard(Message) ++ CRC-32C, little endian ) ++ 0x00`;
+//! host to box the same with [`CommandHeader`] and [`Command`].
 //! Message variants are append-only. A changed message is a new variant; a variant that the reader does not know is
 //! reported as unknown and never as line noise.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+mod command;
+mod decode;
+mod encode;
+mod frame;
 mod message;
+mod seq;
 
+pub use command::{CommandDecoder, CommandEvent, CommandHeader, encode_command};
+pub use decode::{BadFrame, Decoder, Event};
+pub use encode::{EncodeError, encode};
+pub use frame::{MAX_COMMAND_FRAME_BYTES, MAX_FRAME_BYTES};
 pub use message::*;
+pub use seq::{Arrival, SeqTracker};

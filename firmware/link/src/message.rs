@@ -13,6 +13,10 @@ pub const ACCEL_BLOCK_MAX: usize = 32;
 pub const THERMAL_CHUNK_MAX: usize = 128;
 /// Characters of one modem line at the most.
 pub const MODEM_LINE_MAX: usize = 192;
+/// How many variants [`Message`] has; a number from here on is a message of a newer box.
+pub const MESSAGE_VARIANTS: u32 = 11;
+/// How many variants [`Command`] has.
+pub const COMMAND_VARIANTS: u32 = 1;
 
 /// Goes before every message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
