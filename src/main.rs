@@ -1,1 +1,56 @@
-fn main() {}
+//! `tournee`, the command that users type. Each subcommand is a role; the demo runs them all.
+
+mod analytics;
+mod check;
+mod cli;
+mod demo;
+mod import;
+mod ingest;
+mod serve;
+mod shutdown;
+mod sql;
+mod twin;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Planning a query recurses deeply; dependencies are built without optimisation and need the room.
+const THREAD_STACK_BYTES: usize = 16 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    init_logs();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        // The main thread's own stack is whatever the shell gave: everything runs on the runtime's threads.
+        let outcome = runtime.block_on(async { tokio::spawn(run(arguments)).await });
+        runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+        outcome?
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tournee: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: cli::Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        cli::Command::Demo(options) => demo::run(options).await,
+        cli::Command::Serve(options) => serve::run(options).await,
+        cli::Command::Ingest(options) => ingest::run(options).await,
+        cli::Command::Sql(options) => sql::run(options).await,
+        cli::Command::Import(options) => import::run(options).await,
+        cli::Command::Check(options) => check::run(options).await,
+        cli::Command::Twin(options) => twin::run(options).await,
+    }
+}
+
+fn init_logs() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("TOURNEE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,1 +1,7 @@
+//! What the end-to-end tests share: real processes, started, watched, killed and never left behind.
 
+mod process;
+mod workplace;
+
+pub use process::{Running, wait_until};
+pub use workplace::{binary, free_port, mosquitto, python, shared_data, workspace_root};
