@@ -8,14 +8,15 @@ use crate::limits::{MAX_ACKS, MAX_WIRE_BYTES, SCHEMA_VERSION};
 use crate::stream::Stream;
 use crate::wire::{AckMessageWire, AckWire};
 
-/// A watermark: every sample of this stream and epoch below `next_seq` is in the lake.
+/// A watermark: every sample of this stream and epoch below `next_seq` is in the lake, in its quarantine, or named by a
+/// committed gap record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The stream.
     pub stream: Stream,
     /// The epoch of the spool that gave the sequence numbers.
     pub epoch: u64,
-    /// Contiguous: everything below it is committed.
+    /// Contiguous: everything below it is accounted for.
     pub next_seq: u64,
     /// Version of the lake table that holds the last of them.
     pub table_version: u64,
