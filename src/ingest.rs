@@ -1,0 +1,25 @@
+//! `tournee ingest`
+
+use crate::cli::IngestOptions;
+use crate::shutdown;
+use anyhow::{Context, Result};
+use std::time::Duration;
+use tokio::sync::watch;
+use tournee_ingest::{IngestConfig, IngestStatus};
+
+/// Runs one worker until told to stop, then drains.
+pub async fn run(options: IngestOptions) -> Result<()> {
+    let lake = options.data.dir.join("lake");
+    std::fs::create_dir_all(&lake).with_context(|| {
+        format!("cannot write the data folder {}: choose another with --data", options.data.dir.display())
+    })?;
+    let mut config = IngestConfig::new(lake);
+    config.mqtt_host = options.mqtt_host;
+    config.mqtt_port = options.mqtt_port;
+    config.shards = options.shards.0..=options.shards.1;
+    config.commit_interval = Duration::try_from_secs_f64(options.commit_s).context("--commit-s is not a time span")?;
+    let (status, _) = watch::channel(IngestStatus::default());
+    let report = tournee_ingest::run(config, shutdown::on_signal()?, status).await?;
+    println!("{} rows in {} commits, {} in quarantine", report.rows_stored, report.commits, report.quarantined);
+    Ok(())
+}
