@@ -57,7 +57,7 @@ impl Sample {
         };
         let scaled = (value * 10f64.powi(i32::from(field.scale))).round();
         // 2^63 is exact in f64; the largest i64 is not.
-        let fits = scaled >= -9_223_372_036_854_775_808.0 && scaled < 9_223_372_036_854_775_808.0;
+        let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&scaled);
         self.set(field_id, fits.then_some(scaled as i64));
     }
 

@@ -1,0 +1,55 @@
+//! What can go wrong, and what to do then.
+
+use std::path::PathBuf;
+
+/// Why the spool did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// Another process holds the file.
+    #[error("spool {0} is in use by another process: stop it, or give this agent its own spool.path")]
+    InUse(PathBuf),
+    /// The file belongs to another box.
+    #[error("spool {path} holds samples of box {found}: set box_id back, or give this agent its own spool.path")]
+    OtherBox {
+        /// The file.
+        path: PathBuf,
+        /// The box that it belongs to.
+        found: String,
+    },
+    /// The file was written by a newer version.
+    #[error("spool {path} has layout {found}, this version knows {known}: install the newer agent again")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+        /// The newest layout that this version knows.
+        known: i64,
+    },
+    /// The epoch does not fit 63 bits.
+    #[error("epoch {0} does not fit 63 bits")]
+    Epoch(u64),
+    /// Too many samples wait for a commit.
+    #[error("{0} samples wait for a commit already: commit first")]
+    BufferFull(usize),
+    /// A sample whose number of values is not that of its stream.
+    #[error("a sample of stream {0} has the wrong number of values")]
+    WrongSample(&'static str),
+    /// Sequence numbers are used up.
+    #[error("stream {0} has no sequence numbers left")]
+    Exhausted(&'static str),
+    /// Batches cannot be written.
+    #[error("cannot encode a batch: {0}")]
+    Encode(#[from] tournee_payload::EncodeError),
+    /// The database.
+    #[error("spool database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The file system.
+    #[error("spool file {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,88 @@
+//! What the spool tells.
+
+use std::path::PathBuf;
+
+use tournee_payload::Stream;
+
+/// What opening found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The epoch of the file.
+    pub epoch: u64,
+    /// The file is new, and so is the epoch.
+    pub created: bool,
+    /// A damaged file was renamed to this and a new one made.
+    pub set_aside: Option<PathBuf>,
+    /// What was wrong with it.
+    pub damage: Option<String>,
+}
+
+/// A batch as it goes over the wire, the same bytes every time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBatch {
+    /// The stream.
+    pub stream: Stream,
+    /// Sequence number of its first sample.
+    pub first_seq: u64,
+    /// Samples.
+    pub count: u64,
+    /// Encoded by `tournee_payload::encode`.
+    pub bytes: Vec<u8>,
+}
+
+impl SealedBatch {
+    /// The sequence number after its last sample.
+    #[must_use]
+    pub const fn end_seq(&self) -> u64 {
+        self.first_seq.saturating_add(self.count)
+    }
+}
+
+/// What waits in the spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Committed samples.
+    pub samples: u64,
+    /// Batches, sealed and open.
+    pub batches: u64,
+    /// Bytes, counted against the cap.
+    pub bytes: u64,
+}
+
+impl Pending {
+    pub(crate) const fn add(&mut self, more: Self) {
+        self.samples += more.samples;
+        self.batches += more.batches;
+        self.bytes += more.bytes;
+    }
+
+    pub(crate) const fn remove(&mut self, gone: Self) {
+        self.samples = self.samples.saturating_sub(gone.samples);
+        self.batches = self.batches.saturating_sub(gone.batches);
+        self.bytes = self.bytes.saturating_sub(gone.bytes);
+    }
+}
+
+/// What a watermark did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AckOutcome {
+    /// So many samples were deleted; 0 for a watermark that was known already.
+    Deleted(u64),
+    /// It speaks of another epoch: nothing was done.
+    OtherEpoch,
+    /// It is beyond everything that this spool ever offered: the file is an old copy, or the watermark is not ours.
+    /// Nothing was done.
+    Beyond,
+}
+
+/// Why samples are given up: the `reason` of a gap sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GapReason {
+    /// The spool is at its byte cap.
+    ByteCap = 1,
+    /// The stored bytes cannot be read back.
+    Unreadable = 2,
+    /// The batch is larger than the broker accepts.
+    TooLargeForBroker = 3,
+}

@@ -1,0 +1,423 @@
+//! The spool itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tournee_payload::{Batch, Sample, Stream, decode, encode, field, fields};
+
+use crate::books::Books;
+use crate::config::SpoolConfig;
+use crate::error::SpoolError;
+use crate::file;
+use crate::open_rows::OpenRows;
+use crate::report::{AckOutcome, GapReason, OpenReport, Pending, SealedBatch};
+use crate::shed::{self, Lost};
+use crate::store;
+
+/// Sealed batches that are marked as offered at once, so that catching up does not cost one fsync per batch.
+const OFFER_AHEAD: u32 = 8;
+
+/// Free pages that are worth giving back to the file system.
+const VACUUM_PAGES: i64 = 1_024;
+
+/// The durable queue of one box. One owner; see the crate's documentation for the promises.
+#[derive(Debug)]
+pub struct Spool {
+    connection: Connection,
+    config: SpoolConfig,
+    epoch: u64,
+    books: Books,
+    tails: BTreeMap<Stream, OpenRows>,
+    uncommitted: usize,
+    latest_t_us: Option<i64>,
+}
+
+impl Spool {
+    /// Opens the file, or makes it with `new_epoch` (random, below 2^63). A damaged file is renamed to
+    /// `<path>.damaged-<n>` and a new one begins, with `new_epoch`.
+    ///
+    /// # Errors
+    /// When the file is in use, of another box, of a newer layout, or cannot be written.
+    pub fn open(path: &Path, config: SpoolConfig, new_epoch: u64) -> Result<(Self, OpenReport), SpoolError> {
+        let (connection, report) = file::open(path, &config, new_epoch)?;
+        let mut books = Books::default();
+        let mut tails = BTreeMap::new();
+        for stream in Stream::ALL {
+            let state = store::load_state(&connection, stream)?;
+            *books.state_mut(stream) = state;
+            *books.pending_mut(stream) = store::totals(&connection, stream)?;
+            tails.insert(stream, OpenRows::new(stream, state.next_seq));
+        }
+        let mut spool =
+            Self { connection, config, epoch: report.epoch, books, tails, uncommitted: 0, latest_t_us: None };
+        for stream in Stream::ALL {
+            spool.restore_tail(stream)?;
+        }
+        Ok((spool, report))
+    }
+
+    /// The epoch of the file.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Takes samples into memory, in their order. They are durable, and have an identity, after the next
+    /// [`commit`](Self::commit). All or none are taken.
+    ///
+    /// # Errors
+    /// When too many wait for a commit, or one does not fit its stream. Gap samples are made by the spool alone.
+    pub fn append(&mut self, samples: &[Sample]) -> Result<(), SpoolError> {
+        if self.uncommitted + samples.len() > self.config.max_uncommitted {
+            return Err(SpoolError::BufferFull(self.uncommitted));
+        }
+        for sample in samples {
+            let stream = sample.stream;
+            if stream == Stream::Gap || sample.values.len() != fields(stream).len() {
+                return Err(SpoolError::WrongSample(stream.name()));
+            }
+            if self.tail(stream).next_seq() >= i64::MAX as u64 - self.config.max_uncommitted as u64 {
+                return Err(SpoolError::Exhausted(stream.name()));
+            }
+        }
+        for sample in samples {
+            self.latest_t_us = sample.get(field::T_US).or(self.latest_t_us);
+            let (seconds, bytes) = (self.config.batch_seconds, self.config.batch_bytes);
+            self.tail_mut(sample.stream).push(sample.clone(), seconds, bytes);
+        }
+        self.uncommitted += samples.len();
+        Ok(())
+    }
+
+    /// Stores everything that was appended, in one transaction: identity, sealed batches, open rows, and, at the cap,
+    /// what is given up with its gap samples. On an error nothing is lost: call again.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn commit(&mut self) -> Result<(), SpoolError> {
+        for tail in self.tails.values_mut().filter(|tail| tail.flushes_early()) {
+            tail.close();
+        }
+        if self.tails.values().all(|tail| tail.closed.is_empty() && tail.uncommitted().1.is_empty()) {
+            return Ok(());
+        }
+        let mut books = self.books.clone();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (stream, tail) in &self.tails {
+            write_tail(&tx, &self.config, self.epoch, *stream, tail, &mut books)?;
+        }
+        let lost = make_room(&tx, &self.config, &mut books)?;
+        write_gaps(&tx, &self.config, self.epoch, &lost, GapReason::ByteCap, self.latest_t_us, &mut books)?;
+        for stream in Stream::ALL {
+            if books.state(stream) != self.books.state(stream) {
+                store::save_state(&tx, stream, &books.state(stream))?;
+            }
+        }
+        tx.commit()?;
+        for (stream, tail) in &mut self.tails {
+            tail.closed.clear();
+            tail.persisted = tail.rows.len();
+            if *stream == Stream::Gap {
+                tail.first_seq = books.state(Stream::Gap).next_seq;
+            }
+        }
+        self.books = books;
+        self.uncommitted = 0;
+        if !lost.is_empty() {
+            let samples: u64 = lost.iter().map(|run| run.end_seq - run.first_seq).sum();
+            tracing::warn!(samples, runs = lost.len(), "spool at its cap: samples given up, gap recorded");
+        }
+        Ok(())
+    }
+
+    /// Seals the open batch of every stream and commits: nothing waits for company any longer.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn seal_all(&mut self) -> Result<(), SpoolError> {
+        self.tails.values_mut().for_each(OpenRows::close);
+        self.commit()
+    }
+
+    /// The sealed batch that holds `from_seq`, else the next one after it. Before a batch is handed out for the first
+    /// time, the file says so: what may have left the vehicle is never shed, so that no sample is both stored and a gap.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub fn peek(&mut self, stream: Stream, from_seq: u64) -> Result<Option<SealedBatch>, SpoolError> {
+        loop {
+            let Some(batch) = store::sealed_from(&self.connection, stream, from_seq)? else { return Ok(None) };
+            if !self.readable(&batch) {
+                self.give_up(stream, batch.first_seq, GapReason::Unreadable)?;
+                continue;
+            }
+            let state = self.books.state(stream);
+            if batch.end_seq() > state.offered_seq {
+                let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let horizon = store::horizon(&tx, stream, batch.first_seq, OFFER_AHEAD)?;
+                let state = store::StreamState { offered_seq: horizon.max(batch.end_seq()), ..state };
+                store::save_state(&tx, stream, &state)?;
+                tx.commit()?;
+                *self.books.state_mut(stream) = state;
+            }
+            return Ok(Some(batch));
+        }
+    }
+
+    /// The watermark of the lake: everything below `next_seq` is accounted for. Deletes the batches wholly below it.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn acknowledge(&mut self, stream: Stream, epoch: u64, next_seq: u64) -> Result<AckOutcome, SpoolError> {
+        let mut state = self.books.state(stream);
+        if epoch != self.epoch {
+            return Ok(AckOutcome::OtherEpoch);
+        }
+        if next_seq > state.offered_seq {
+            return Ok(AckOutcome::Beyond);
+        }
+        if next_seq <= state.acked_seq {
+            return Ok(AckOutcome::Deleted(0));
+        }
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let gone = store::delete_below(&tx, stream, next_seq)?;
+        state.acked_seq = next_seq;
+        state.acked += gone.samples;
+        store::save_state(&tx, stream, &state)?;
+        tx.commit()?;
+        *self.books.state_mut(stream) = state;
+        self.books.pending_mut(stream).remove(gone);
+        self.give_pages_back()?;
+        Ok(AckOutcome::Deleted(gone.samples))
+    }
+
+    /// Gives up the sealed batch that starts at `first_seq` and records the gap. Returns the samples given up; 0 when
+    /// there is no such batch.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn give_up(&mut self, stream: Stream, first_seq: u64, reason: GapReason) -> Result<u64, SpoolError> {
+        if stream == Stream::Gap {
+            tracing::error!(first_seq, "a gap batch is never given up");
+            return Ok(0);
+        }
+        let mut books = self.books.clone();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let gone = store::delete_batch(&tx, stream, first_seq)?;
+        if gone.samples == 0 {
+            return Ok(0);
+        }
+        let end_seq = first_seq.saturating_add(gone.samples);
+        books.pending_mut(stream).remove(gone);
+        let state = books.state_mut(stream);
+        state.shed += gone.samples;
+        state.offered_seq = state.offered_seq.max(end_seq);
+        let lost = [Lost { stream, first_seq, end_seq }];
+        write_gaps(&tx, &self.config, self.epoch, &lost, reason, self.latest_t_us, &mut books)?;
+        for changed in [stream, Stream::Gap] {
+            store::save_state(&tx, changed, &books.state(changed))?;
+        }
+        tx.commit()?;
+        tracing::warn!(
+            stream = stream.name(),
+            first_seq,
+            samples = gone.samples,
+            ?reason,
+            "batch given up, gap recorded"
+        );
+        self.tail_mut(Stream::Gap).first_seq = books.state(Stream::Gap).next_seq;
+        self.books = books;
+        Ok(gone.samples)
+    }
+
+    /// Samples that were ever committed, per stream: the next sequence number.
+    #[must_use]
+    pub fn generated(&self) -> BTreeMap<Stream, u64> {
+        Stream::ALL.into_iter().map(|stream| (stream, self.books.state(stream).next_seq)).collect()
+    }
+
+    /// The watermark of a stream: everything below it is accounted for in the lake.
+    #[must_use]
+    pub fn acknowledged_seq(&self, stream: Stream) -> u64 {
+        self.books.state(stream).acked_seq
+    }
+
+    /// Samples that were deleted by the watermark.
+    #[must_use]
+    pub fn acknowledged(&self, stream: Stream) -> u64 {
+        self.books.state(stream).acked
+    }
+
+    /// Samples that were given up.
+    #[must_use]
+    pub fn given_up(&self, stream: Stream) -> u64 {
+        self.books.state(stream).shed
+    }
+
+    /// What is stored of a stream.
+    #[must_use]
+    pub fn pending(&self, stream: Stream) -> Pending {
+        self.books.pending(stream)
+    }
+
+    /// What is stored of all streams.
+    #[must_use]
+    pub fn pending_total(&self) -> Pending {
+        self.books.total()
+    }
+
+    /// Samples in memory that the next commit will store.
+    #[must_use]
+    pub const fn uncommitted(&self) -> usize {
+        self.uncommitted
+    }
+
+    fn tail(&self, stream: Stream) -> std::borrow::Cow<'_, OpenRows> {
+        match self.tails.get(&stream) {
+            Some(tail) => std::borrow::Cow::Borrowed(tail),
+            None => std::borrow::Cow::Owned(OpenRows::new(stream, self.books.state(stream).next_seq)),
+        }
+    }
+
+    fn tail_mut(&mut self, stream: Stream) -> &mut OpenRows {
+        let next_seq = self.books.state(stream).next_seq;
+        self.tails.entry(stream).or_insert_with(|| OpenRows::new(stream, next_seq))
+    }
+
+    /// Reads the open batch back. A chunk that cannot be read is given up.
+    fn restore_tail(&mut self, stream: Stream) -> Result<(), SpoolError> {
+        let chunks = store::open_chunks(&self.connection, stream)?;
+        let whole = chunks.iter().all(|chunk| self.readable(chunk));
+        if !whole {
+            // Sealed one by one, the readable ones are sent and `peek` gives the others up.
+            self.connection
+                .execute("UPDATE batch SET sealed = 1 WHERE stream = ?1 AND sealed = 0", [i64::from(stream as u8)])?;
+            return Ok(());
+        }
+        let Some(first) = chunks.first() else { return Ok(()) };
+        let first_seq = first.first_seq;
+        let tail = self.tail_mut(stream);
+        tail.first_seq = first_seq;
+        for chunk in chunks {
+            if let Ok(batch) = decode(&chunk.bytes) {
+                batch.samples.into_iter().for_each(|sample| tail.restore(sample));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the stored bytes are still the batch that they were.
+    fn readable(&self, stored: &SealedBatch) -> bool {
+        decode(&stored.bytes).is_ok_and(|batch| {
+            batch.box_id == self.config.box_id
+                && batch.stream == stored.stream
+                && batch.epoch == self.epoch
+                && batch.first_seq == stored.first_seq
+                && batch.samples.len() as u64 == stored.count
+        })
+    }
+
+    fn give_pages_back(&mut self) -> Result<(), SpoolError> {
+        let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        if free > VACUUM_PAGES {
+            self.connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores what a stream has new: closed batches replace their chunks, open rows become one more chunk.
+fn write_tail(
+    tx: &Transaction<'_>,
+    config: &SpoolConfig,
+    epoch: u64,
+    stream: Stream,
+    tail: &OpenRows,
+    books: &mut Books,
+) -> Result<(), SpoolError> {
+    for segment in &tail.closed {
+        let end_seq = segment.first_seq.saturating_add(segment.samples.len() as u64);
+        let gone = store::delete_chunks(tx, stream, segment.first_seq, end_seq)?;
+        books.pending_mut(stream).remove(gone);
+        let batch = sealed(config, epoch, stream, segment.first_seq, segment.samples.clone())?;
+        books.pending_mut(stream).add(store::insert(tx, &batch, true)?);
+    }
+    let (first_seq, rows) = tail.uncommitted();
+    if !rows.is_empty() {
+        let chunk = sealed(config, epoch, stream, first_seq, rows.to_vec())?;
+        books.pending_mut(stream).add(store::insert(tx, &chunk, false)?);
+    }
+    books.state_mut(stream).next_seq = tail.next_seq();
+    Ok(())
+}
+
+/// Deletes the lowest priority, oldest first, until the spool is well below its cap: some room more than needed, so
+/// that a full spool sheds now and then in long runs and not at every commit in short ones.
+fn make_room(tx: &Transaction<'_>, config: &SpoolConfig, books: &mut Books) -> Result<Vec<Lost>, SpoolError> {
+    let mut lost = Vec::new();
+    if books.total().bytes <= config.max_bytes {
+        return Ok(lost);
+    }
+    let target = config.max_bytes - config.max_bytes / 16;
+    for stream in shed::ORDER {
+        while books.total().bytes > target {
+            // What was offered may be in the lake already.
+            let Some((first_seq, count)) = store::oldest(tx, stream, books.state(stream).offered_seq)? else { break };
+            let gone = store::delete_batch(tx, stream, first_seq)?;
+            books.pending_mut(stream).remove(gone);
+            let end_seq = first_seq.saturating_add(count);
+            let state = books.state_mut(stream);
+            state.shed += count;
+            state.offered_seq = state.offered_seq.max(end_seq);
+            shed::extend(&mut lost, Lost { stream, first_seq, end_seq });
+        }
+    }
+    Ok(lost)
+}
+
+/// One gap sample per run, as one sealed batch.
+fn write_gaps(
+    tx: &Transaction<'_>,
+    config: &SpoolConfig,
+    epoch: u64,
+    lost: &[Lost],
+    reason: GapReason,
+    t_us: Option<i64>,
+    books: &mut Books,
+) -> Result<(), SpoolError> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let samples: Vec<_> = lost.iter().map(|run| gap_sample(run, reason, t_us)).collect();
+    let state = books.state_mut(Stream::Gap);
+    let first_seq = state.next_seq;
+    state.next_seq += samples.len() as u64;
+    let batch = sealed(config, epoch, Stream::Gap, first_seq, samples)?;
+    books.pending_mut(Stream::Gap).add(store::insert(tx, &batch, true)?);
+    Ok(())
+}
+
+fn gap_sample(run: &Lost, reason: GapReason, t_us: Option<i64>) -> Sample {
+    let mut sample = Sample::new(Stream::Gap);
+    sample.set(field::T_US, t_us);
+    let last_seq = run.end_seq.saturating_sub(1);
+    let values =
+        [i64::from(run.stream as u8), store::int(run.first_seq), store::int(last_seq), i64::from(reason as u8)];
+    for (id, value) in (field::FIRST_OWN..).zip(values) {
+        sample.set(id, Some(value));
+    }
+    sample
+}
+
+fn sealed(
+    config: &SpoolConfig,
+    epoch: u64,
+    stream: Stream,
+    first_seq: u64,
+    samples: Vec<Sample>,
+) -> Result<SealedBatch, SpoolError> {
+    let count = samples.len() as u64;
+    let bytes = encode(&Batch { box_id: config.box_id.clone(), stream, epoch, first_seq, samples })?;
+    Ok(SealedBatch { stream, first_seq, count, bytes })
+}
