@@ -21,6 +21,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 }
 
+/** "1 passage", "3 passages": `key.one` or `key.other` by the rules of the language. */
+export function count(key, n) {
+  const form = new Intl.PluralRules(locale()).select(n) === 'one' ? 'one' : 'other';
+  return t(`${key}.${form}`, { n: number(n, 0) });
+}
+
 /** Is there a text of this name? */
 export const has = (key) => key in strings.fr;
 

@@ -3,6 +3,7 @@ import 'maplibre-gl/dist/maplibre-gl.css';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 
 import { t } from '../i18n.js';
+import { twoColours } from '../legend.js';
 import { readCamera, writeCamera } from '../view.js';
 import { MEASURED, classColour, style } from './style.js';
 
@@ -87,7 +88,10 @@ export class TownMap {
         [west, south],
         [east, north],
       ];
-      this.map.fitBounds(bounds, { padding: 40, animate: false, maxZoom: 16 });
+      // The legend stands at the left of a wide map: streets should not begin under it.
+      const wide = this.map.getContainer().clientWidth > 700;
+      const padding = { top: 64, right: 40, bottom: 48, left: wide ? 320 : 24 };
+      this.map.fitBounds(bounds, { padding, animate: false, maxZoom: 16 });
     }
     this.#credit(territory.attributions.map((one) => one.credit));
   }
@@ -96,9 +100,9 @@ export class TownMap {
   async showLayer(data, classes) {
     await this.ready;
     this.#source('measured').setData(data ?? EMPTY);
-    for (const id of ['measured-solid', 'measured-dashed']) {
-      this.map.setPaintProperty(id, 'line-color', classColour(classes));
-    }
+    const colours = (classes ?? []).map((one) => one.colour);
+    this.map.setPaintProperty('measured-solid', 'line-color', classColour(colours));
+    this.map.setPaintProperty('measured-dashed', 'line-color', classColour(classes ? twoColours(classes) : []));
   }
 
   /** Outlines a section, and brings it into view where it lies outside. */

@@ -12,7 +12,6 @@ export const CASING = '#22313a';
 /** Layers that hold measured sections, for clicks and for tests. */
 export const MEASURED = ['measured-solid', 'measured-dashed', 'measured-grey'];
 
-/** Classes of streets where a name is worth its place. */
 const kindIs = (kind) => ['==', ['get', 'kind'], kind];
 
 /** The style for a territory: background, communes, buildings, streets, then the measured layer. */
@@ -134,8 +133,8 @@ export function style() {
   };
 }
 
-/** Colour of a line by its class, from the legend's colours. */
-export function classColour(classes) {
-  if (!classes?.length) return GREY;
-  return ['match', ['coalesce', ['get', 'class'], -1], ...classes.flatMap((one, ix) => [ix, one.color]), GREY];
+/** Colour of a line by its class, from one colour per class. */
+export function classColour(colours) {
+  if (!colours.length) return GREY;
+  return ['match', ['coalesce', ['get', 'class'], -1], ...colours.flatMap((colour, ix) => [ix, colour]), GREY];
 }

@@ -1,0 +1,164 @@
+import { anyLegend, classColourOf, classLabel } from '../legend.js';
+import { h } from '../dom.js';
+import { count, date, fixed, number, pick, quantity, t } from '../i18n.js';
+import { badge, confidenceName, facts, ruleName, streetName, swatch } from './parts.js';
+
+/** Everything about one section: what to do and why, then each value with what stands behind it. */
+export function drawer({ explanation, legend, theme, onClose }) {
+  const { section, indicators, recommendations } = explanation;
+  const ordered = [...indicators].sort((a, b) => Number(b.theme === theme) - Number(a.theme === theme));
+  const origins = [...new Set(indicators.map((one) => one.origin))];
+  return h(
+    'section',
+    { class: 'drawer', id: 'drawer', tabindex: '-1', 'aria-label': t('drawer.label'), data: { section: section.id } },
+    h('button', { type: 'button', class: 'back', onclick: onClose }, '← ', t('back')),
+    h('h2', {}, streetName(section.name)),
+    h(
+      'p',
+      { class: 'where' },
+      [section.commune, `${number(section.length_m, 0)}\u00a0m`].filter(Boolean).join(' · '),
+      ' ',
+      h('span', { class: 'id' }, section.id),
+    ),
+    recommendations.map((one) => reasons(one, legend)),
+    h('h3', {}, t('measures')),
+    ordered.length
+      ? ordered.map((one, ix) => measure(one, anyLegend(legend, one.indicator), ix === 0))
+      : h('p', {}, t('measures.none')),
+    h(
+      'aside',
+      { class: 'simulated' },
+      h('h3', {}, t('simulated.title')),
+      h('p', {}, origins.map(badge), ' ', pick(explanation.statement)),
+      h(
+        'p',
+        { class: 'version' },
+        t('data.version', { version: explanation.data_version, date: date(explanation.generated_at) }),
+      ),
+    ),
+  );
+}
+
+function measure(row, legend, open) {
+  const decimals = legend?.decimals ?? 2;
+  const partner = row.origin === 'partner' && !row.n_passes;
+  const counted = (n) => (partner ? t('passes.unknown') : number(n, 0));
+  const range =
+    row.lo === null || row.hi === null
+      ? partner
+        ? t('passes.unknown')
+        : t('interval.none')
+      : `${t('interval.range', { lo: fixed(row.lo, decimals), hi: fixed(row.hi, decimals) })}\u00a0${row.unit}`;
+  const days =
+    row.first_date && (row.first_date === row.last_date
+      ? date(row.first_date)
+      : t('dates.range', { from: date(row.first_date), to: date(row.last_date) }));
+  return h(
+    'details',
+    { class: 'measure', open, data: { indicator: row.indicator } },
+    h(
+      'summary',
+      {},
+      h('span', { class: 'what' }, pick(row.label ?? row.indicator)),
+      h('strong', { data: { field: 'value' } }, quantity(row.value, row.unit, decimals)),
+      h('span', { class: 'verdict' }, swatch(classColourOf(legend, row), row.drawn), classLabel(legend, row)),
+    ),
+    facts([
+      [t('interval'), range, { field: 'interval' }],
+      [t('passes'), counted(row.n_passes), { field: 'passes' }],
+      [t('days'), counted(row.n_days), { field: 'days' }],
+      [t('boxes'), counted(row.n_boxes), { field: 'boxes' }],
+      [t('dates'), days],
+      [t('confidence'), confidenceName(row.confidence), { field: 'confidence' }],
+      [t('origin'), badge(row.origin)],
+    ]),
+    passes(row, decimals, partner),
+    legend && !partner && h('p', { class: 'caption' }, pick(legend.caption)),
+  );
+}
+
+function passes(row, decimals, partner) {
+  if (partner) return h('p', { class: 'hint' }, t('perpass.partner'));
+  if (row.passes_withheld) return h('p', { class: 'hint' }, t('perpass.withheld'));
+  if (!row.passes.length) return undefined;
+  return h(
+    'details',
+    { class: 'passes' },
+    h('summary', {}, `${t('perpass')} (${row.passes.length})`),
+    h(
+      'table',
+      {},
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          h('th', { scope: 'col' }, t('perpass.date')),
+          h('th', { scope: 'col', class: 'number' }, row.unit || t('table.value')),
+          h('th', { scope: 'col', class: 'number' }, t('perpass.samples')),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        row.passes.map((pass) =>
+          h(
+            'tr',
+            {},
+            h('td', {}, date(pass.date)),
+            h('td', { class: 'number' }, fixed(pass.value, decimals)),
+            h('td', { class: 'number' }, number(pass.n_samples, 0)),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function reasons(one, legend) {
+  return h(
+    'article',
+    { class: 'advice', data: { rule: one.rule } },
+    h('p', { class: 'rule' }, ruleName(one.rule)),
+    h('p', { class: 'action' }, pick({ fr: one.action_fr, en: one.action_en })),
+    h(
+      'p',
+      { class: 'rank' },
+      t('why.rank', { rank: number(one.rank, 0), score: fixed(one.score, 2) }),
+      ' · ',
+      t('confidence.said', { level: confidenceName(one.confidence) }),
+    ),
+    h('h4', {}, t('why')),
+    h(
+      'ul',
+      { class: 'reasons' },
+      one.reasons.map((reason) => why(reason, one.score, anyLegend(legend, reason.input)?.decimals)),
+    ),
+  );
+}
+
+function why(reason, score, decimals = 2) {
+  const share = score > 0 ? Math.min(1, Math.max(0, reason.contribution / score)) : 0;
+  const value = `${number(reason.value, decimals)}${reason.unit ? `\u00a0${reason.unit}` : ''}`;
+  const behind = reason.n_passes !== null && reason.n_passes !== undefined && `${count('n.passes', reason.n_passes)}, ${count('n.days', reason.n_days ?? 0)}`;
+  return h(
+    'li',
+    {},
+    h('p', {}, h('span', {}, pick({ fr: reason.label_fr, en: reason.label_en })), h('strong', {}, value)),
+    h('span', { class: 'share', 'aria-hidden': 'true', style: { '--share': `${Math.round(share * 100)}%` } }),
+    h(
+      'p',
+      { class: 'hint' },
+      [
+        t('why.contribution', { value: fixed(reason.contribution, 2) }),
+        reason.threshold && t('why.threshold', { threshold: reason.threshold }),
+        behind,
+      ]
+        .filter(Boolean)
+        .join(' · '),
+      ' ',
+      badge(reason.origin),
+    ),
+  );
+}
