@@ -7,6 +7,7 @@
 
 pub mod air;
 mod drive;
+mod grid;
 mod layers;
 mod noise;
 mod plan;

@@ -1,5 +1,9 @@
 //! The line between box and host: now and then a byte is flipped or lost.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tournee_link::{Header, MAX_FRAME_BYTES, Message, PROTO, encode};
+
 /// How bad the line is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineNoise {
@@ -18,5 +22,73 @@ impl Default for LineNoise {
     /// A few dozen faults in the whole demo.
     fn default() -> Self {
         Self { flip_per_frame: 2e-5, drop_per_frame: 1e-5 }
+    }
+}
+
+/// The sender's end of the line: numbers messages, frames them, and damages some.
+#[derive(Debug)]
+pub(crate) struct Line {
+    noise: LineNoise,
+    rng: ChaCha8Rng,
+    boot_id: u32,
+    seq: u32,
+    frames_sent: u64,
+    frames_flipped: u64,
+    frames_cut: u64,
+    bytes_sent: u64,
+    /// Ticks of the first sample of the acceleration block that is being filled.
+    pub(crate) block_tick_us: u64,
+}
+
+impl Line {
+    pub(crate) fn new(noise: LineNoise, seed: u64) -> Self {
+        Self {
+            noise,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            boot_id: 0,
+            seq: 0,
+            frames_sent: 0,
+            frames_flipped: 0,
+            frames_cut: 0,
+            bytes_sent: 0,
+            block_tick_us: 0,
+        }
+    }
+
+    /// (frames sent, flipped, cut, bytes sent).
+    pub(crate) fn counters(&self) -> (u64, u64, u64, u64) {
+        (self.frames_sent, self.frames_flipped, self.frames_cut, self.bytes_sent)
+    }
+
+    /// A new boot: its number, and an empty frame that ends whatever the last one left on the line.
+    pub(crate) fn boot(&mut self, boot_id: u32, out: &mut Vec<u8>) {
+        self.boot_id = boot_id;
+        self.seq = 0;
+        out.push(0);
+        self.bytes_sent += 1;
+    }
+
+    pub(crate) fn send(&mut self, tick_us: u64, message: &Message, out: &mut Vec<u8>) {
+        let header = Header { proto: PROTO, boot_id: self.boot_id, seq: self.seq, tick_us };
+        self.seq = self.seq.wrapping_add(1);
+        let mut frame = [0_u8; MAX_FRAME_BYTES];
+        // MAX_FRAME_BYTES holds every frame; should it not, the sequence number shows the loss.
+        let Ok(len) = encode(&header, message, &mut frame) else { return };
+        self.frames_sent += 1;
+        let start = out.len();
+        out.extend_from_slice(&frame[..len]);
+        self.damage(start, len, out);
+        self.bytes_sent += (out.len() - start) as u64;
+    }
+
+    fn damage(&mut self, start: usize, len: usize, out: &mut Vec<u8>) {
+        let draw: f64 = self.rng.random();
+        if draw < self.noise.flip_per_frame {
+            out[start + self.rng.random_range(0..len)] ^= 1 << self.rng.random_range(0..8);
+            self.frames_flipped += 1;
+        } else if draw < self.noise.flip_per_frame + self.noise.drop_per_frame {
+            out.remove(start + self.rng.random_range(0..len));
+            self.frames_cut += 1;
+        }
     }
 }
