@@ -5,6 +5,7 @@
 //! [`export`] for the base map.
 
 pub mod bytes;
+pub mod cells;
 mod clip;
 pub mod communes;
 mod config;

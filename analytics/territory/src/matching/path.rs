@@ -48,20 +48,22 @@ impl Geometry {
         let p = self.plane.to_m(place(fix));
         let mut best: Option<(f64, f64, &Step)> = None;
         for step in stretch {
-            let low_m = step.along_m.max(least);
-            let high_m = (step.along_m + step.driven_m()).min(most);
+            // Sums of lengths differ in their last digits: a stretch that ends where the range starts still counts.
+            let end_m = step.along_m + step.driven_m();
+            if end_m < least - LEAST_PASS_M || step.along_m > most + LEAST_PASS_M {
+                continue;
+            }
+            let low_m = least.max(step.along_m).min(end_m);
+            let high_m = most.min(end_m).max(low_m);
             for piece in self.sections.get(step.section.0 as usize).into_iter().flatten() {
-                if low_m > high_m {
-                    break;
-                }
                 let (t, _) = project(piece.a, piece.b, p);
                 let offset_m = piece.start_m + t * piece.length_m;
                 let gone_m = (offset_m - step.start_m) * if step.forward { 1.0 } else { -1.0 };
-                let along_m = (step.along_m + gone_m).clamp(low_m, high_m);
+                let along_m = (step.along_m + gone_m).max(low_m).min(high_m);
                 let offset_m = step.offset_at(along_m);
                 // The clamp may have moved the place off this piece: measure where it is now, if it still lies here.
                 let t = if piece.length_m > 0.0 { (offset_m - piece.start_m) / piece.length_m } else { 0.0 };
-                if !(-1e-6..=1.0 + 1e-6).contains(&t) {
+                if t * piece.length_m < -LEAST_PASS_M || (t - 1.0) * piece.length_m > LEAST_PASS_M {
                     continue;
                 }
                 let [x, y] = [piece.a[0] + (piece.b[0] - piece.a[0]) * t, piece.a[1] + (piece.b[1] - piece.a[1]) * t];
@@ -76,7 +78,7 @@ impl Geometry {
             section: step.section,
             offset_m: step.offset_at(along_m),
             distance_m,
-            along_m,
+            along_m: along_m.max(least),
         })
     }
 }
