@@ -1,9 +1,20 @@
 //! From link messages to samples: clock, positions, and one reduction per stream. Pure: no IO, no wall clock; the same
 //! frames in the same order give the same samples, however they are cut into calls.
 
+pub mod air;
+mod boot;
+pub mod clock;
 pub mod flags;
+pub mod geo;
+pub mod geotag;
+pub mod ids;
+pub mod mobile;
 mod pipeline;
 pub mod profile;
+pub mod road;
+pub mod thermal;
+pub mod trim;
 
-pub use pipeline::{LineCounters, Pipeline};
+pub use boot::Unused;
+pub use pipeline::{LineCounters, Pipeline, PipelineCounters};
 pub use profile::{ProfileError, VehicleProfile};
