@@ -1,5 +1,6 @@
 //! Golden A1: a golden quarter car over a white-slope road gives the stated accelerations, and the same roughness at
 //! every speed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use tournee_features::VehicleProfile;
 use tournee_features::road::{RoadItem, WindowBuilder};

@@ -1,4 +1,5 @@
 //! Windows in the distance domain: gates, holes, accounting, and speed of the code.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use tournee_features::road::{RoadItem, RoadWindow, WindowBuilder};
 use tournee_features::{VehicleProfile, flags};

@@ -385,7 +385,7 @@ impl WindowBuilder {
         }
         self.counts.in_windows += 1;
         let start_m = number as f64 * self.profile.window_m;
-        let open = self.open.get_or_insert_with(|| Open {
+        let open = self.open.get_or_insert(Open {
             number,
             start_us: sample.t_us,
             end_us: sample.t_us,
