@@ -97,8 +97,9 @@ pub struct FacadePasses {
 /// apart. `level` is the median of all `x`, which brings the values back to kelvin above air.
 #[must_use]
 pub fn facade_passes(frames: &[FacadeFrame], rule: &Facade) -> FacadePasses {
+    type PassKey<'a> = (&'a str, &'a str, &'a str, u32);
     let mut out = FacadePasses::default();
-    let mut groups: BTreeMap<(&str, &str, &str, u32), (i64, Vec<f64>)> = BTreeMap::new();
+    let mut groups: BTreeMap<PassKey<'_>, (i64, Vec<f64>)> = BTreeMap::new();
     for frame in frames {
         if frame.gated || !frame.delta_k.is_finite() {
             out.frames_gated += 1;
