@@ -16,7 +16,9 @@ use crate::twin_box::{SimInstant, TwinBox};
 
 /// How long the reader may take nothing before the twin gives up.
 const STALL_LIMIT: Duration = Duration::from_secs(120);
-/// How often a wait is looked at again.
+/// Four more than 64 KiB over 4 KiB.
+const DRAIN_TURNS: u32 = 20;
+/// How often a wait is looked at again, milliseconds.
 const LOOK_MS: u8 = 50;
 
 /// The twin's end of a pseudo-terminal.
@@ -60,7 +62,7 @@ impl TwinPort {
     }
 
     /// Sends all rounds of the box, as fast as the reader takes them; waits until the reader has everything; then
-    /// closes the line, which the reader sees as end of file. Calls `on_second` after each simulated second is sent.
+    /// closes the line, which the reader sees as end of file after some empty frames. Calls `on_second` after each simulated second is sent.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when the reader takes nothing for the stall limit, [`io::ErrorKind::NotConnected`]
@@ -107,21 +109,31 @@ impl TwinPort {
     /// Waits until the reader has read everything, then closes the line. Linux throws away what is still in a
     /// pseudo-terminal when its master closes, hence the wait.
     ///
+    /// A look at the slave can find nothing while the kernel still holds up to 64 KiB behind it: between the moment at
+    /// which the reader has emptied the 4 KiB in front and the one at which the kernel moves the next ones up. An empty
+    /// frame (one 0x00, which every decoder passes over) makes the kernel move them at once. So each turn of sending
+    /// one and finding nothing left has moved 4 KiB or everything; [`DRAIN_TURNS`] in a row have moved everything.
+    ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when something is left after the stall limit; the line is closed then too.
     pub fn close(&mut self) -> io::Result<()> {
-        let since = Instant::now();
-        let result = loop {
-            if !wait(&self.slave, PollFlags::POLLIN, PollTimeout::ZERO)? {
-                break Ok(());
-            }
-            if since.elapsed() > self.stall_limit {
-                break Err(stalled());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        };
+        let result = (0..DRAIN_TURNS).try_for_each(|_| {
+            self.send(&[0])?;
+            self.wait_until_read()
+        });
         self.master = None;
         result
+    }
+
+    fn wait_until_read(&self) -> io::Result<()> {
+        let since = Instant::now();
+        while wait(&self.slave, PollFlags::POLLIN, PollTimeout::ZERO)? {
+            if since.elapsed() > self.stall_limit {
+                return Err(stalled());
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
     }
 }
 

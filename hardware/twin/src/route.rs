@@ -227,3 +227,86 @@ impl Walk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::town::Town;
+
+    fn graph(town: &Town) -> Graph {
+        Graph::new(&town.streets, town.streets.iter().map(|street| street.length_m).collect())
+    }
+
+    fn street(from: i64, to: i64, oneway: bool) -> Street {
+        Street { id: format!("w{from}-{to}"), from, to, oneway, line: Vec::new(), length_m: 50.0 }
+    }
+
+    /// Walks `metres` in each of `rounds`; passes per street.
+    fn walk(graph: &Graph, seed: u64, rounds: u32, metres: f64) -> Vec<u32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut walk = Walk::new(graph);
+        let mut passes = vec![0; graph.drivable.len()];
+        for _ in 0..rounds {
+            let mut way = walk.start(graph, &mut rng).unwrap();
+            let mut gone = 0.0;
+            while gone < metres {
+                passes[way.street] += 1;
+                gone += graph.length_m[way.street];
+                let next = walk.next(graph, way, &mut rng);
+                assert_eq!(graph.source(next), graph.target(way), "no jumps");
+                assert!(graph.drivable(next.street));
+                assert!(
+                    next.street != way.street || graph.after(way).all(|other| other.street == way.street),
+                    "back only at a dead end"
+                );
+                way = next;
+            }
+        }
+        passes
+    }
+
+    #[test]
+    fn three_boxes_of_the_demo_come_everywhere_six_times() {
+        let graph = graph(&Town::grid(8, 8, 100.0));
+        let mut passes = vec![0; graph.drivable.len()];
+        for seed in 0..3 {
+            // The benchmark's boxes drive 10 km in a round.
+            for (sum, one) in passes.iter_mut().zip(walk(&graph, seed, 14, 9_500.0)) {
+                *sum += one;
+            }
+        }
+        let (least, most) = (passes.iter().min().unwrap(), passes.iter().max().unwrap());
+        assert!(*least >= 20 && *most <= 3 * least, "{least} to {most} passes");
+    }
+
+    #[test]
+    fn dead_ends_are_left_again_and_traps_are_not_entered() {
+        let mut town = Town::grid(2, 2, 100.0);
+        let dead_end = town.streets.len();
+        town.streets.push(street(1, 100, false));
+        // In but not out; out but not in; another town.
+        town.streets.push(street(2, 200, true));
+        town.streets.push(street(201, 3, true));
+        town.streets.push(street(300, 301, false));
+        let graph = graph(&town);
+        let drivable: Vec<bool> = (dead_end..town.streets.len()).map(|street| graph.drivable(street)).collect();
+        assert_eq!(drivable, [true, false, false, false]);
+        assert!((0..dead_end).all(|street| graph.drivable(street)));
+        assert!(walk(&graph, 1, 1, 5_000.0)[dead_end] >= 4);
+    }
+
+    #[test]
+    fn one_ways_are_driven_one_way() {
+        let town = Town::grid(3, 5, 100.0);
+        let graph = graph(&town);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut walk = Walk::new(&graph);
+        let mut way = walk.start(&graph, &mut rng).unwrap();
+        for _ in 0..2_000 {
+            assert!(way.forward || !town.streets[way.street].oneway);
+            way = walk.next(&graph, way, &mut rng);
+        }
+    }
+}

@@ -10,8 +10,8 @@ pub(crate) const COLUMNS: usize = 32;
 pub(crate) const ROWS: usize = 24;
 const FIELD_ROWS_DEG: f64 = 35.0;
 const FIELD_COLUMNS_DEG: f64 = 55.0;
-/// The cameras look a little upwards, from 2 m above the ground.
-const PITCH_DEG: f64 = 5.0;
+/// The cameras look upwards, from 2 m above the ground: the street itself stays out of the middle of the picture.
+const PITCH_DEG: f64 = 10.0;
 const MOUNT_M: f64 = 2.0;
 const SKY_DEGC: f64 = -20.0;
 const PERSON_DEGC: f64 = 30.0;
@@ -136,8 +136,8 @@ impl Cameras {
 
 /// What one row of a group of columns shows, °C.
 fn seen(facade: Option<(&FacadeTruth, f64)>, tangent: f64, air_degc: f64, shot: &Shot<'_>) -> f64 {
-    // Without a facade the far side is a hedge or a field's edge, some 20 m off and up to 3 m high.
-    let (far, top) = facade.map_or((20.0, 3.0), |(facade, far)| (far, facade.height_m));
+    // Without a facade there are low hedges and fields, below the horizon of the camera.
+    let (far, top) = facade.map_or((20.0, 1.8), |(facade, far)| (far, facade.height_m));
     let height = MOUNT_M + far * tangent;
     match facade {
         _ if height > top => SKY_DEGC,

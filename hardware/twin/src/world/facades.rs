@@ -34,7 +34,7 @@ pub(crate) struct Sight {
 }
 
 /// A surface is U·ΔT/h warmer than the air: 0.6 K for a good wall and 3.9 K for a bad one at 20 K and 10.4 W/m²K. Quarters
-/// were built together, so that half of it is the quarter's.
+/// were built together, so that most of it is the quarter's.
 pub(crate) fn facades(seed: u64, plane: &Plane, facades: &[Facade]) -> Vec<FacadeTruth> {
     let quarter = SmoothField::new(hash(&[seed, 1]), 200.0, 900.0);
     facades
@@ -44,7 +44,7 @@ pub(crate) fn facades(seed: u64, plane: &Plane, facades: &[Facade]) -> Vec<Facad
             let at = facade.ring.first().map_or((0.0, 0.0), |point| plane.to_metres(*point));
             let level = if at.0.is_finite() && at.1.is_finite() { quarter.at(at) } else { 0.0 };
             FacadeTruth {
-                delta_k: (2.4 + 1.2 * level + 0.7 * gauss(hash(&[key, 2]))).clamp(0.2, 6.0),
+                delta_k: (2.7 + 1.4 * level + 0.5 * gauss(hash(&[key, 2]))).clamp(0.2, 6.0),
                 height_m: 5.0 + 4.0 * unit(hash(&[key, 3])),
                 sun: 0.25 + 0.75 * unit(hash(&[key, 4])),
                 key,

@@ -32,8 +32,8 @@ pub struct SectionTruth {
     pub pm25_ugm3: f64,
     /// RSRP, mean over the section, dBm. Below −128 dBm there is no service.
     pub rsrp_dbm: f64,
-    /// How much warmer than the air the facades along it are before dawn, mean of both sides, K; none where no facade
-    /// stands within 15 m.
+    /// How much warmer than the air the facades along it are before dawn, mean of both sides, K; none where facades
+    /// within 15 m take less than a tenth of both sides.
     pub facade_delta_k: Option<f64>,
     /// Potholes on it.
     pub potholes: u32,
@@ -176,7 +176,7 @@ fn junctions(graph: &Graph, courses: &[Course]) -> Vec<(f64, f64)> {
 
 fn mean_delta(sights: &[[Option<Sight>; 2]], facades: &[FacadeTruth]) -> Option<f64> {
     let seen: Vec<f64> = sights.iter().flatten().flatten().map(|sight| facades[sight.facade].delta_k).collect();
-    (!seen.is_empty()).then(|| seen.iter().sum::<f64>() / seen.len() as f64)
+    (seen.len() * 5 > sights.len()).then(|| seen.iter().sum::<f64>() / seen.len() as f64)
 }
 
 /// The slope of a road on which a car's body feels `rough` at 50 km/h.

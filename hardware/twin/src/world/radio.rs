@@ -72,11 +72,11 @@ impl Radio {
     }
 
     pub(crate) fn serving(&self, at: (f64, f64)) -> Serving<'_> {
-        let dip = 46.0 * (-(distance(at, self.hole) / self.hole_radius_m).powi(2)).exp();
+        let dip = 58.0 * (-(distance(at, self.hole) / self.hole_radius_m).powi(2)).exp();
         let (mut best, mut other) = ((f64::NEG_INFINITY, 0), f64::NEG_INFINITY);
         for (n, mast) in self.masts.iter().enumerate() {
-            // Path loss exponent 3.5; −78 dBm at 300 m.
-            let path = -78.0 - 35.0 * (distance(at, mast.at).max(35.0) / 300.0).log10();
+            // Path loss exponent 3.5; −84 dBm at 300 m.
+            let path = -84.0 - 35.0 * (distance(at, mast.at).max(35.0) / 300.0).log10();
             let rsrp = path + 4.5 * self.shadow[n].at(at) - dip;
             if rsrp > best.0 {
                 other = best.0;
