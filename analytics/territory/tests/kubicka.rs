@@ -110,7 +110,7 @@ fn known_routes_are_found_again() {
         let r = &report;
         let sum = r.matched + r.interpolated + r.not_finite + r.same_time + r.outliers + r.off_road + r.alone;
         assert_eq!(sum, r.fixes, "every fix is accounted for");
-        assert!(found >= 0.9, "{number}: only {found:.3} of the route found");
-        assert!(wrong <= 0.05, "{number}: {wrong:.3} of the route's length is false");
+        assert!(found >= 0.95, "{number}: only {found:.3} of the route found");
+        assert!(wrong <= 0.03, "{number}: {wrong:.3} of the route's length is false");
     }
 }

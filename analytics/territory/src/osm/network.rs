@@ -65,7 +65,7 @@ pub fn build_sections(
         let (oneway, reversed) = direction(way, class, config);
         let runs = runs_inside(way, reversed, data, bounds, &mut new_nodes, &mut report);
         if runs.is_empty() {
-            *report.ways_refused.entry("outside the territory".to_owned()).or_default() += 1;
+            *report.ways_refused.entry("outside the territory or the extract".to_owned()).or_default() += 1;
             continue;
         }
         report.ways_kept += 1;
