@@ -1,6 +1,7 @@
 //! The page: built from `web/` by the build script and embedded, so that the binary serves it without any file or host.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use include_dir::{Dir, include_dir};
 
@@ -18,9 +19,14 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// Prepares all that was embedded.
+    /// All that was embedded, prepared at the first call.
     #[must_use]
-    pub fn embedded() -> Self {
+    pub fn embedded() -> &'static Self {
+        static EMBEDDED: LazyLock<Assets> = LazyLock::new(Assets::prepare);
+        &EMBEDDED
+    }
+
+    fn prepare() -> Self {
         let html = PAGE.get_file("index.html").and_then(|file| file.contents_utf8()).unwrap_or_default();
         let page = |lang: Lang| {
             let html = html.replacen("<html lang=\"fr\"", &format!("<html lang=\"{}\"", lang.tag()), 1);

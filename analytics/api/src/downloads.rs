@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
+use tournee_publish::Crs;
 
 use crate::body::Prepared;
 use crate::error::ApiError;
@@ -18,7 +19,7 @@ pub enum Format {
     Csv,
     /// CSV for a spreadsheet set to French: semicolon, decimal comma, byte order mark.
     CsvFr,
-    /// GeoPackage, EPSG:2154.
+    /// GeoPackage in the legal projection of the place: EPSG:2154 in metropolitan France.
     Gpkg,
 }
 
@@ -90,9 +91,22 @@ pub(crate) async fn respond(
 }
 
 fn write(served: &Served, territory: &str, code_insee: &str, format: Format) -> Result<Prepared, ApiError> {
-    let _view = &served.territory(territory)?.view;
-    let _ = code_insee;
-    let bytes: Result<Vec<u8>, std::io::Error> = Err(std::io::Error::other("writers are not wired yet"));
+    let view = &served.territory(territory)?.view;
+    let tables = || {
+        tournee_publish::commune_tables_with(
+            &served.published,
+            &view.territory,
+            &view.indicators,
+            &view.recommendations,
+            code_insee,
+        )
+    };
+    let bytes = tables().and_then(|tables| match format {
+        Format::GeoJson => Ok(tournee_publish::geojson(&tables)),
+        Format::Csv => tournee_publish::csv_open(&tables),
+        Format::CsvFr => tournee_publish::csv_fr(&tables),
+        Format::Gpkg => tournee_publish::gpkg(&tables, Crs::for_commune(code_insee)),
+    });
     match bytes {
         Ok(bytes) => Ok(Prepared::new(format.content_type(), bytes)),
         Err(error) => {

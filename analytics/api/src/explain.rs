@@ -1,8 +1,9 @@
 //! Everything that is known about one section, and nothing about who drove over it.
 
 use serde::Serialize;
-use tournee_indicators::{Indicator, Kinds, Label, PassFact, PublicationGates};
+use tournee_indicators::{Indicator, Label, PassFact};
 use tournee_priority::Recommendation;
+use tournee_publish::Published;
 use tournee_territory::{Section, Text};
 
 use crate::geojson::{Drawn, drawn};
@@ -19,7 +20,7 @@ pub struct Pass<'a> {
 #[derive(Debug, Serialize)]
 pub struct IndicatorView<'a> {
     #[serde(flatten)]
-    row: &'a Indicator,
+    row: Indicator,
     label: Option<Label>,
     class_label: Option<Label>,
     drawn: Drawn,
@@ -54,8 +55,7 @@ pub struct Explanation<'a> {
 
 /// Where an explanation is computed from.
 pub(crate) struct Facts<'a> {
-    pub kinds: &'a Kinds,
-    pub gates: &'a PublicationGates,
+    pub published: &'a Published,
     pub territory: &'a str,
     pub statement: &'a Text,
     pub generated_at: &'a str,
@@ -75,19 +75,21 @@ pub(crate) fn middle(section: &Section) -> Option<[f64; 2]> {
 
 /// Explains a section.
 pub(crate) fn explain(facts: Facts<'_>) -> Explanation<'_> {
-    let Facts { section, pass_facts, kinds, gates, .. } = facts;
+    let Facts { section, pass_facts, published, .. } = facts;
+    let Published { kinds, gates, .. } = published;
     let mut indicators: Vec<_> = facts.indicators.into_iter().filter(|row| row.value.is_finite()).collect();
     indicators.sort_by(|a, b| a.theme.cmp(&b.theme).then_with(|| a.indicator.cmp(&b.indicator)));
     let indicators = indicators
         .into_iter()
         .map(|row| {
+            let mut row = row.clone();
             let kind = kinds.get(&row.indicator);
-            let drawn = drawn(kinds, row);
+            let drawn = drawn(kinds, &row);
             // What the map does not tell apart, the words beside it must not either.
             let class = row.class.filter(|_| drawn != Drawn::Grey);
             let class_label = kind.as_ref().zip(class).and_then(|(kind, class)| kind.class_of(class));
             let class_label = class_label.map(|class| Label { fr: class.fr.clone(), en: class.en.clone() });
-            let passes_withheld = !gates.is_public(row);
+            let passes_withheld = !gates.is_public(&row);
             let mut passes: Vec<_> = pass_facts
                 .iter()
                 .filter(|pass| !passes_withheld && pass.indicator == row.indicator)
@@ -95,6 +97,10 @@ pub(crate) fn explain(facts: Facts<'_>) -> Explanation<'_> {
                 .collect();
             // By day, then by value: the order inside a day must not give the order of the passes away.
             passes.sort_by(|a, b| a.date.cmp(b.date).then_with(|| a.value.total_cmp(&b.value)));
+            if passes_withheld {
+                row.first_date.clear();
+                row.last_date.clear();
+            }
             IndicatorView { row, label: kind.map(|kind| kind.label), class_label, drawn, passes_withheld, passes }
         })
         .collect();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use geo_types::{LineString, MultiPolygon, Polygon};
 use serde::Serialize;
 use tournee_indicators::{Confidence, Indicator, Kinds, ShownClasses};
+use tournee_publish::Published;
 use tournee_territory::{Section, Territory};
 
 use crate::legend;
@@ -144,7 +145,7 @@ struct LayerProperties<'a> {
 /// # Errors
 /// Where a value cannot be written as JSON.
 pub fn layer<'a>(
-    kinds: &Kinds,
+    published: &Published,
     sections: &HashMap<&str, &'a Section>,
     indicators: impl Iterator<Item = &'a Indicator>,
 ) -> serde_json::Result<(Vec<u8>, usize)> {
@@ -157,6 +158,8 @@ pub fn layer<'a>(
                 left_out += 1;
             }
             let section = section?;
+            // The days of a single vehicle would retrace its round.
+            let public = published.gates.is_public(row);
             let properties = LayerProperties {
                 section_id: &section.id,
                 name: section.name.as_deref(),
@@ -168,11 +171,11 @@ pub fn layer<'a>(
                 hi: row.hi.map(round),
                 class: row.class,
                 confidence: row.confidence,
-                drawn: drawn(kinds, row),
+                drawn: drawn(&published.kinds, row),
                 n_passes: row.n_passes,
                 n_days: row.n_days,
-                first_date: &row.first_date,
-                last_date: &row.last_date,
+                first_date: if public { &row.first_date } else { "" },
+                last_date: if public { &row.last_date } else { "" },
                 origin: &row.origin,
             };
             Some((properties, Geometry::LineString(positions(&section.line))))

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
-use tournee_indicators::{DataError, Indicator, Kinds, PassFact, PublicationGates, Theme};
+use tournee_indicators::{DataError, Indicator, PassFact, PublicationGates, Theme};
 use tournee_priority::Recommendation;
+use tournee_publish::Published;
 use tournee_territory::{Section, Territory};
 
 use crate::body::Prepared;
@@ -54,8 +55,7 @@ pub(crate) struct Served {
     pub territories: Vec<ServedTerritory>,
     pub list: Prepared,
     pub health: Prepared,
-    kinds: Kinds,
-    gates: PublicationGates,
+    pub published: Published,
     pub generated_at: String,
     pub data_version: String,
 }
@@ -76,10 +76,10 @@ impl Served {
     /// Where a part of it cannot be written as JSON.
     pub(crate) fn new(snapshot: Snapshot) -> Result<Self, PrepareError> {
         let Snapshot { territories, kinds, generated_at, data_version } = snapshot;
-        let gates = PublicationGates::builtin()?;
+        let published = Published { kinds, gates: PublicationGates::builtin()?, produced_at: generated_at.clone() };
         let territories = territories
             .into_iter()
-            .map(|view| ServedTerritory::new(view, &kinds, &gates))
+            .map(|view| ServedTerritory::new(view, &published))
             .collect::<Result<Vec<_>, PrepareError>>()?;
         let list: Vec<_> = territories.iter().map(ServedTerritory::summary).collect();
         let list = json!({"generated_at": generated_at, "data_version": data_version, "territories": list});
@@ -93,8 +93,7 @@ impl Served {
             list: Prepared::new(JSON, serde_json::to_vec(&list)?),
             health: Prepared::new(JSON, serde_json::to_vec(&health)?),
             territories,
-            kinds,
-            gates,
+            published,
             generated_at,
             data_version,
         })
@@ -108,7 +107,8 @@ impl Served {
 }
 
 impl ServedTerritory {
-    fn new(mut view: TerritoryView, kinds: &Kinds, gates: &PublicationGates) -> Result<Self, PrepareError> {
+    fn new(mut view: TerritoryView, published: &Published) -> Result<Self, PrepareError> {
+        let Published { kinds, gates, .. } = published;
         let id = view.territory.id.clone();
         view.indicators.retain(|row| row.territory == id);
         view.pass_facts.retain(|row| row.territory == id);
@@ -121,7 +121,7 @@ impl ServedTerritory {
         let mut layers = BTreeMap::new();
         for (theme, name) in layer_names(&view.indicators) {
             let rows = view.indicators.iter().filter(|row| row.theme == theme && row.indicator == name);
-            let (body, left_out) = geojson::layer(kinds, &by_id, rows)?;
+            let (body, left_out) = geojson::layer(published, &by_id, rows)?;
             if left_out > 0 {
                 tracing::warn!(
                     territory = id,
@@ -177,8 +177,7 @@ impl ServedTerritory {
         let section = section.ok_or(ApiError::UnknownSection)?;
         let commune = territory.communes.iter().find(|commune| commune.code_insee == section.code_insee);
         let explanation = explain::explain(Facts {
-            kinds: &served.kinds,
-            gates: &served.gates,
+            published: &served.published,
             territory: &territory.id,
             statement: &territory.statement,
             generated_at: &served.generated_at,

@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 #[derive(Clone, Debug)]
 pub struct AppState {
     current: Arc<RwLock<Arc<Served>>>,
-    assets: Arc<Assets>,
+    assets: &'static Assets,
 }
 
 impl AppState {
@@ -20,7 +20,7 @@ impl AppState {
     /// Where the snapshot cannot be written as JSON.
     pub fn new(snapshot: Snapshot) -> Result<Self, PrepareError> {
         let current = Arc::new(RwLock::new(Arc::new(Served::new(snapshot)?)));
-        Ok(Self { current, assets: Arc::new(Assets::embedded()) })
+        Ok(Self { current, assets: Assets::embedded() })
     }
 
     /// Answers from this snapshot from now on. Prepared before the swap, so that no request waits for it.
@@ -37,7 +37,7 @@ impl AppState {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn assets(&self) -> &Assets {
-        &self.assets
+    pub(crate) fn assets(&self) -> &'static Assets {
+        self.assets
     }
 }

@@ -58,7 +58,11 @@ fn grid(prefix: &str, west: f64, south: f64, codes: [&str; 2]) -> (Vec<Section>,
                 sections.push(Section {
                     id: format!("{prefix}{y}{dy}-n{x}-0"),
                     way_id: i64::from(y * 10 + dy),
-                    name: if dy == 0 { name.clone() } else { Some(NAMES[usize::try_from(x).unwrap_or(0) % 9].to_owned()) },
+                    name: if dy == 0 {
+                        name.clone()
+                    } else {
+                        Some(NAMES[usize::try_from(x).unwrap_or(0) % 9].to_owned())
+                    },
                     class: "residential".to_owned(),
                     code_insee: codes[usize::from(x * 2 >= COLUMNS)].to_owned(),
                     from: node(x, y),
@@ -84,7 +88,13 @@ fn grid(prefix: &str, west: f64, south: f64, codes: [&str; 2]) -> (Vec<Section>,
     (sections, buildings)
 }
 
-fn territory(id: &str, name: [&str; 2], statement: [&str; 2], at: (f64, f64), communes: [(&str, &str); 2]) -> Territory {
+fn territory(
+    id: &str,
+    name: [&str; 2],
+    statement: [&str; 2],
+    at: (f64, f64),
+    communes: [(&str, &str); 2],
+) -> Territory {
     let (west, south) = at;
     let middle = west + STEP_LON * f64::from(COLUMNS) / 2.0;
     let (east, north) = (west + STEP_LON * 12.5, south + STEP_LAT * 9.5);
@@ -117,10 +127,7 @@ fn twin(kinds: &Kinds) -> TerritoryView {
     let territory = territory(
         "redon",
         ["Redon (simulé)", "Redon (simulated)"],
-        [
-            "Page d'essai : rues et valeurs inventées.",
-            "Page for development: streets and values are made up.",
-        ],
+        ["Page d'essai : rues et valeurs inventées.", "Page for development: streets and values are made up."],
         (-2.094, 47.646),
         [("35236", "Redon"), ("44185", "Saint-Nicolas-de-Redon")],
     );
@@ -186,7 +193,11 @@ fn twin(kinds: &Kinds) -> TerritoryView {
 
 fn recommendations(territory: &Territory) -> Vec<Recommendation> {
     let rules = [
-        ("signage_pedestrians", "Équiper en priorité : passage piéton à matérialiser", "Fit out first: mark the crossing"),
+        (
+            "signage_pedestrians",
+            "Équiper en priorité : passage piéton à matérialiser",
+            "Fit out first: mark the crossing",
+        ),
         ("housing_signal", "Demander une couverture mobile pour les logements neufs", "Ask for mobile coverage"),
         ("dumping_density", "Revoir la fréquence de collecte", "Change the collection rounds"),
         ("road_works", "Programmer la réfection de la chaussée", "Plan resurfacing"),
@@ -208,20 +219,23 @@ fn recommendations(territory: &Territory) -> Vec<Recommendation> {
                 confidence: "medium".to_owned(),
                 action_fr: action_fr.to_owned(),
                 action_en: action_en.to_owned(),
-                reasons: [("rough_mps2", "Uni de la chaussée", "Ride quality", "m/s²", 0.6), ("pedestrians", "Piétons", "Pedestrians", "/ jour", 0.4)]
-                    .map(|(input, label_fr, label_en, unit, share)| Reason {
-                        input: input.to_owned(),
-                        label_fr: label_fr.to_owned(),
-                        label_en: label_en.to_owned(),
-                        value: 0.82,
-                        unit: unit.to_owned(),
-                        threshold: "≥ 0,6".to_owned(),
-                        contribution: score * share,
-                        n_passes: (share > 0.5).then_some(11),
-                        n_days: (share > 0.5).then_some(9),
-                        origin: "simulated".to_owned(),
-                    })
-                    .to_vec(),
+                reasons: [
+                    ("rough_mps2", "Uni de la chaussée", "Ride quality", "m/s²", 0.6),
+                    ("pedestrians", "Piétons", "Pedestrians", "/ jour", 0.4),
+                ]
+                .map(|(input, label_fr, label_en, unit, share)| Reason {
+                    input: input.to_owned(),
+                    label_fr: label_fr.to_owned(),
+                    label_en: label_en.to_owned(),
+                    value: 0.82,
+                    unit: unit.to_owned(),
+                    threshold: "≥ 0,6".to_owned(),
+                    contribution: score * share,
+                    n_passes: (share > 0.5).then_some(11),
+                    n_days: (share > 0.5).then_some(9),
+                    origin: "simulated".to_owned(),
+                })
+                .to_vec(),
             }
         })
         .collect()

@@ -12,8 +12,19 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Replaces what an element holds. */
+/** What the focused element is called, if it lies in here: its id or its data, which a redrawn one has too. */
+function focusIn(element) {
+  const focused = document.activeElement;
+  if (focused === element || !element.contains(focused)) return undefined;
+  if (focused.id) return `#${CSS.escape(focused.id)}`;
+  const names = [...focused.attributes].filter(({ name }) => name.startsWith('data-'));
+  return names.map(({ name, value }) => `[${name}="${CSS.escape(value)}"]`).join('') || undefined;
+}
+
+/** Replaces what an element holds; the focus stays on what was focused, for those who go by keyboard. */
 export function fill(element, ...children) {
+  const focused = focusIn(element);
   element.replaceChildren(...children.flat(Infinity).filter(Boolean));
+  if (focused) element.querySelector(focused)?.focus();
   return element;
 }

@@ -256,14 +256,12 @@ function goRule(rule) {
   view.rule = rule;
   drawPanel();
   remember();
-  document.getElementById('rule')?.focus();
 }
 
 function goLang(lang) {
   view.lang = useLang(lang);
   town?.relabel();
   drawAll();
-  parts.header.querySelector(`[data-lang="${view.lang}"]`)?.focus();
 }
 
 function complain(error) {

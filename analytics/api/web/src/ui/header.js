@@ -99,7 +99,7 @@ export function indicators({ legends, current, onIndicator }) {
     h('span', {}, t('indicator')),
     h(
       'select',
-      { onchange: (event) => onIndicator(event.target.value) },
+      { id: 'indicator', onchange: (event) => onIndicator(event.target.value) },
       legends.map((one) =>
         h('option', { value: one.indicator, selected: one.indicator === current }, pick(one.label)),
       ),
