@@ -295,7 +295,8 @@ impl Place<'_> {
     }
 
     fn metadata(&self, description: String, shown: &[&Indicator], left_out: u64) -> Metadata {
-        let dates = |pick: fn(&Indicator) -> &str| shown.iter().map(move |one| pick(one)).filter(|date| is_iso_date(date));
+        let dates =
+            |pick: fn(&Indicator) -> &str| shown.iter().map(move |one| pick(one)).filter(|date| is_iso_date(date));
         let vintage = match (dates(|one| &one.first_date).min(), dates(|one| &one.last_date).max()) {
             (Some(first), Some(last)) => format!("{first}/{last}"),
             _ => String::new(),
