@@ -1,0 +1,217 @@
+//! One commit, exactly once: the recipe of `tournee_lake::transaction`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use deltalake::kernel::Transaction;
+use sha2::{Digest as _, Sha256};
+use tournee_lake::transaction::{
+    KEEP_OBJECTS, app_id, hash_version, object_app_id, object_dir, object_number, object_path,
+};
+use tournee_lake::{Table, WatermarkObject};
+
+use crate::delta::Delta;
+use crate::error::IngestError;
+use crate::fail::{FailPoint, Hook};
+use crate::store::put_file;
+
+/// The state of each shard of a table, as of the last commit that this process knows.
+pub(crate) type Objects = BTreeMap<u8, WatermarkObject>;
+
+/// What a commit is to write: made anew after each conflict, from the then known state.
+pub(crate) struct Prepared {
+    /// Partition day and rows.
+    pub(crate) files: Vec<(i32, RecordBatch)>,
+    /// The next state of each touched shard, `n` not yet set.
+    pub(crate) next: Objects,
+    /// Rows in `files`.
+    pub(crate) rows: usize,
+}
+
+/// What a commit did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Committed {
+    /// Rows written by this process.
+    pub(crate) rows: usize,
+    /// Another worker had moved the shards in between.
+    pub(crate) conflicts: u32,
+}
+
+/// A second worker on the same shards is a mistake of the operator; it must not loop for ever.
+const ATTEMPTS: u32 = 8;
+
+/// Where objects lie, and what a test wants to break.
+pub(crate) struct Context<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) hook: Option<&'a Hook>,
+    pub(crate) now_us: i64,
+}
+
+impl Context<'_> {
+    fn reach(&self, point: FailPoint, table: Table) -> Result<(), IngestError> {
+        match self.hook {
+            Some(hook) if hook(point, table) => Err(IngestError::Injected(point)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The hash that names an object.
+fn object_hash(bytes: &[u8]) -> i64 {
+    let digest = Sha256::digest(bytes);
+    let mut head = [0_u8; 8];
+    for (to, from) in head.iter_mut().zip(digest.iter()) {
+        *to = *from;
+    }
+    hash_version(head)
+}
+
+/// Commits what `prepare` makes of the known state; nothing when it makes nothing.
+pub(crate) async fn commit(
+    context: &Context<'_>,
+    delta: &mut Delta,
+    objects: &mut Objects,
+    prepare: &(dyn Fn(&Objects) -> Result<Prepared, IngestError> + Send + Sync),
+) -> Result<Committed, IngestError> {
+    let table = delta.table;
+    let mut done = Committed::default();
+    for _ in 0..ATTEMPTS {
+        let prepared = prepare(objects)?;
+        if prepared.next.is_empty() {
+            return Ok(done);
+        }
+        let mut adds = Vec::with_capacity(prepared.files.len());
+        for (day, batch) in &prepared.files {
+            adds.push(delta.write(*day, batch, context.now_us).await?);
+        }
+        context.reach(FailPoint::BeforeObject, table)?;
+        let (next, hashes) = write_objects(context.root, table, objects, prepared.next).await?;
+        let mut transactions = Vec::with_capacity(2 * next.len());
+        for (shard, object) in &next {
+            let hash = hashes.get(shard).copied().unwrap_or_default();
+            let updated_ms = Some(context.now_us.div_euclid(1_000));
+            transactions.push(Transaction::new_with_last_update(app_id(table, *shard), object.n, updated_ms));
+            transactions.push(Transaction::new_with_last_update(object_app_id(table, *shard), hash, updated_ms));
+        }
+        context.reach(FailPoint::BeforeCommit, table)?;
+        let outcome = delta.commit(adds.clone(), transactions).await;
+        context.reach(FailPoint::AfterCommit, table)?;
+        if let Err(error) = outcome {
+            // Refused, or landed without our learning it: only the log knows. It names our objects' hashes, or not.
+            delta.reload().await?;
+            let landed = match hashes.first_key_value() {
+                Some((shard, hash)) => delta.transaction(&object_app_id(table, *shard)).await? == Some(*hash),
+                None => false,
+            };
+            if !landed {
+                delta.discard(&adds).await;
+                let shards: Vec<u8> = next.keys().copied().collect();
+                if !reload_moved(context.root, delta, objects, &shards).await? {
+                    return Err(IngestError::delta(table, error));
+                }
+                done.conflicts += 1;
+                tracing::warn!(table = table.name(), "another worker moved these shards; checking again");
+                continue;
+            }
+        }
+        for (shard, object) in next {
+            prune(context.root, table, shard, object.n).await;
+            objects.insert(shard, object);
+        }
+        done.rows = prepared.rows;
+        return Ok(done);
+    }
+    Err(IngestError::Contended { table: table.name() })
+}
+
+/// Writes the objects of a commit, durable when this returns; gives them their `n` and returns their hashes.
+async fn write_objects(
+    root: &Path,
+    table: Table,
+    objects: &Objects,
+    mut next: Objects,
+) -> Result<(Objects, BTreeMap<u8, i64>), IngestError> {
+    let mut hashes = BTreeMap::new();
+    let mut writes: Vec<(PathBuf, Vec<u8>)> = Vec::with_capacity(next.len());
+    for (shard, object) in &mut next {
+        object.n = objects.get(shard).map_or(0, |known| known.n) + 1;
+        let unreadable = |source| IngestError::Watermark { path: object_dir(table, *shard), source };
+        let bytes = object.to_json().map_err(unreadable)?;
+        let hash = object_hash(&bytes);
+        hashes.insert(*shard, hash);
+        writes.push((root.join(object_path(table, *shard, object.n, hash)), bytes));
+    }
+    let root = root.to_path_buf();
+    let written = tokio::task::spawn_blocking(move || {
+        for (path, bytes) in writes {
+            // Named by its content: writing it again after a crash writes the same.
+            put_file(&path, &[bytes.into()], false)?;
+        }
+        Ok(())
+    });
+    match written.await {
+        Ok(Ok(())) => Ok((next, hashes)),
+        Ok(Err(source)) => Err(IngestError::Root { path: root, source }),
+        Err(error) => Err(IngestError::Root { path: root, source: std::io::Error::other(error) }),
+    }
+}
+
+/// Reads again the objects of `shards` that the log has moved; true when there was one.
+async fn reload_moved(root: &Path, delta: &Delta, objects: &mut Objects, shards: &[u8]) -> Result<bool, IngestError> {
+    let mut moved = false;
+    for shard in shards {
+        let Some(found) = load(root, delta, *shard).await? else { continue };
+        if objects.get(shard) != Some(&found) {
+            moved = true;
+            objects.insert(*shard, found);
+        }
+    }
+    Ok(moved)
+}
+
+/// The state of a shard as the log names it; `None` before its first commit.
+pub(crate) async fn load(root: &Path, delta: &Delta, shard: u8) -> Result<Option<WatermarkObject>, IngestError> {
+    let table = delta.table;
+    let Some(hash) = delta.transaction(&object_app_id(table, shard)).await? else { return Ok(None) };
+    let missing = IngestError::WatermarkMissing { table: table.name(), shard, hash };
+    let suffix = format!("-{hash:016x}.json");
+    let dir = root.join(object_dir(table, shard));
+    let Some(name) = object_names(&dir).into_iter().find(|name| name.ends_with(&suffix)) else { return Err(missing) };
+    let path = dir.join(&name);
+    let Ok(bytes) = tokio::fs::read(&path).await else { return Err(missing) };
+    if object_hash(&bytes) != hash {
+        return Err(missing);
+    }
+    let object = WatermarkObject::from_json(&bytes)
+        .map_err(|source| IngestError::Watermark { path: path.display().to_string(), source })?;
+    Ok(Some(object))
+}
+
+/// The shards of `table` that have ever had an object: all others need no look into the log.
+pub(crate) fn shards_with_objects(root: &Path, table: Table) -> Vec<u8> {
+    (0..64).filter(|shard| root.join(object_dir(table, *shard)).is_dir()).collect()
+}
+
+fn object_names(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| object_number(name).is_some())
+        .collect()
+}
+
+/// Removes objects well behind commit `n`. Best effort.
+async fn prune(root: &Path, table: Table, shard: u8, n: i64) {
+    let dir = root.join(object_dir(table, shard));
+    let work = move || {
+        for name in object_names(&dir) {
+            if object_number(&name).is_some_and(|number| number <= n - KEEP_OBJECTS) {
+                let _ = std::fs::remove_file(dir.join(name));
+            }
+        }
+    };
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::debug!(%error, "pruning of watermark objects did not run");
+    }
+}

@@ -1,0 +1,185 @@
+//! Payload → lake: rows of optional integers become Arrow columns. The one place where the two contracts meet.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use h3o::{LatLng, Resolution};
+use tournee_lake::{DATE_CLAMPED, Kind, Table};
+use tournee_payload::{Sample, Stream, field, fields};
+
+use crate::error::IngestError;
+
+/// One row on its way to a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) box_id: &'a str,
+    pub(crate) epoch: i64,
+    pub(crate) seq: u64,
+    pub(crate) sample: &'a Sample,
+    pub(crate) ingested_us: i64,
+}
+
+const DAY_US: i64 = 86_400_000_000;
+/// 2000-01-01: no box is older.
+const FIRST_DAY: i32 = 10_957;
+
+/// Days since 1970 of a time in microseconds.
+pub(crate) const fn day_of(time_us: i64) -> i32 {
+    // A day number of any i64 of microseconds fits an i32.
+    time_us.div_euclid(DAY_US) as i32
+}
+
+/// The partition date (days since 1970) of a row, and whether it had to be clamped. A row without a time goes to the day
+/// it was ingested; that is no clamp, the clock's own flag says it.
+pub(crate) fn partition_day(sample: &Sample, ingested_us: i64) -> (i32, bool) {
+    let today = day_of(ingested_us);
+    match sample.get(field::T_US) {
+        None => (today, false),
+        Some(t_us) => {
+            let day = day_of(t_us);
+            let clamped = day.clamp(FIRST_DAY, today.saturating_add(1).max(FIRST_DAY));
+            (clamped, clamped != day)
+        }
+    }
+}
+
+/// The H3 cell at resolution 10 (about 66 m from centre to corner) as its 64-bit index.
+fn h3_r10(sample: &Sample) -> Option<i64> {
+    let degrees = |id| sample.get(id).map(|value| value as f64 / 1e7);
+    let place = LatLng::new(degrees(field::LAT_DEG)?, degrees(field::LON_DEG)?).ok()?;
+    i64::try_from(u64::from(place.to_cell(Resolution::Ten))).ok()
+}
+
+/// The stream of a table; none for `quarantine`.
+pub(crate) fn table_stream(table: Table) -> Option<Stream> {
+    Stream::from_name(table.name())
+}
+
+/// The columns of one file: rows of one table and one partition, in the order given.
+///
+/// # Errors
+/// When the lake's columns and the stream's fields do not fit each other; a test holds them together.
+pub(crate) fn to_batch(table: Table, rows: &[Row<'_>]) -> Result<RecordBatch, IngestError> {
+    let list = table_stream(table).map_or(&[][..], fields);
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for column in table.columns().iter().filter(|column| column.encoding != tournee_lake::Encoding::Partition) {
+        let array: ArrayRef = match column.name {
+            "box_id" => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.box_id))),
+            "epoch" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.epoch))),
+            // Sequence numbers below 2^63 only: checked when the row was accepted.
+            "seq" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.seq as i64))),
+            "t" => timestamps(rows.iter().map(|row| row.sample.get(field::T_US))),
+            "ingested_at" => timestamps(rows.iter().map(|row| Some(row.ingested_us))),
+            "h3_r10" => Arc::new(rows.iter().map(|row| h3_r10(row.sample)).collect::<Int64Array>()),
+            "flags" => Arc::new(rows.iter().map(flags).collect::<Int64Array>()),
+            name => {
+                let at = list
+                    .iter()
+                    .position(|field| field.name == name)
+                    .ok_or(IngestError::Schema { table: table.name(), column: column.name })?;
+                let values = rows.iter().map(|row| row.sample.values.get(at).copied().flatten());
+                match column.kind {
+                    Kind::Decimal { precision, scale } => Arc::new(
+                        values
+                            .map(|value| value.map(i128::from))
+                            .collect::<Decimal128Array>()
+                            .with_precision_and_scale(precision, scale)?,
+                    ),
+                    _ => Arc::new(values.collect::<Int64Array>()),
+                }
+            }
+        };
+        arrays.push(array);
+    }
+    Ok(RecordBatch::try_new(table.file_schema(), arrays)?)
+}
+
+fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+}
+
+/// The row's own bits, and ours.
+fn flags(row: &Row<'_>) -> Option<i64> {
+    let own = row.sample.get(field::FLAGS);
+    let (_, clamped) = partition_day(row.sample, row.ingested_us);
+    if clamped { Some(own.unwrap_or(0) | DATE_CLAMPED) } else { own }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array as _, AsArray as _};
+    use arrow::datatypes::{Decimal128Type, Int64Type};
+
+    use super::*;
+
+    /// The two contracts know nothing of each other; this holds them together.
+    #[test]
+    fn every_field_has_its_column() {
+        for stream in Stream::ALL {
+            let table = crate::validate::stream_table(stream);
+            assert_eq!(table.name(), stream.name());
+            assert_eq!(table_stream(table), Some(stream));
+            for field in fields(stream) {
+                if field.id == tournee_payload::field::T_US {
+                    assert!(table.columns().iter().any(|column| column.name == "t"));
+                    continue;
+                }
+                let column = table.columns().iter().find(|column| column.name == field.name);
+                let column = column.unwrap_or_else(|| panic!("{}.{} has no column", stream.name(), field.name));
+                assert!(column.nullable);
+                match column.kind {
+                    Kind::Int64 => assert_eq!(field.scale, 0, "{}", field.name),
+                    Kind::Decimal { precision, scale } => {
+                        assert_eq!(i64::from(scale), i64::from(field.scale), "{}", field.name);
+                        let largest = 10_i64.pow(u32::from(precision)) - 1;
+                        assert!(field.min >= -largest && field.max <= largest, "{} overflows", field.name);
+                    }
+                    other => panic!("{} is {other:?}", field.name),
+                }
+            }
+            let own = table.columns().len() - fields(stream).len();
+            // box_id, epoch, seq, h3_r10, ingested_at, date; `t_us` and `t` stand for each other.
+            assert_eq!(own, 6, "{} has a column without a field", table.name());
+        }
+        assert_eq!(table_stream(Table::Quarantine), None);
+    }
+
+    #[test]
+    fn integers_become_the_same_decimals() {
+        let mut sample = Sample::new(Stream::Air);
+        sample.set(field::T_US, Some(1_768_435_200_000_001));
+        sample.set(field::LAT_DEG, Some(476_512_345));
+        sample.set(field::LON_DEG, Some(-20_823_456));
+        sample.set(17, Some(123));
+        let empty = Sample::new(Stream::Air);
+        let row = |seq, sample| Row { box_id: "a", epoch: 9, seq, sample, ingested_us: 1_800_000_000_000_000 };
+        let batch = to_batch(Table::Air, &[row(0, &sample), row(1, &empty)]).unwrap();
+        let column = |name: &str| batch.column_by_name(name).unwrap().clone();
+        assert_eq!(column("lat_deg").as_primitive::<Decimal128Type>().value_as_string(0), "47.6512345");
+        assert_eq!(column("pm25_ugm3").as_primitive::<Decimal128Type>().value_as_string(0), "12.3");
+        assert!(column("pm25_ugm3").is_null(1) && column("h3_r10").is_null(1) && column("t").is_null(1));
+        let cell = column("h3_r10").as_primitive::<Int64Type>().value(0);
+        let expected = LatLng::new(47.651_234_5, -2.082_345_6).unwrap().to_cell(Resolution::Ten);
+        assert_eq!(cell as u64, u64::from(expected));
+    }
+
+    #[test]
+    fn dates_are_clamped_and_flagged() {
+        let ingested_us = 20_000 * DAY_US + 5;
+        let mut sample = Sample::new(Stream::Track);
+        assert_eq!(partition_day(&sample, ingested_us), (20_000, false));
+        for (day, expected, clamped) in [
+            (20_000, 20_000, false),
+            (20_001, 20_001, false),
+            (20_002, 20_001, true),
+            (10_957, 10_957, false),
+            (10_956, 10_957, true),
+        ] {
+            sample.set(field::T_US, Some(day * DAY_US + 1));
+            assert_eq!(partition_day(&sample, ingested_us), (expected, clamped), "{day}");
+        }
+        let row = Row { box_id: "a", epoch: 1, seq: 0, sample: &sample, ingested_us };
+        assert_eq!(flags(&row), Some(DATE_CLAMPED));
+        assert_eq!(day_of(-1), -1);
+    }
+}

@@ -1,0 +1,471 @@
+//! The lake as ingest sees it: rows in, commits out, each row once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tournee_lake::{IntervalSet, Series, Table, WatermarkObject, WatermarkSet};
+use tournee_payload::{Ack, AckMessage, Batch, BoxId, MAX_ACKS, Sample, Stream, shard};
+
+use crate::commit::{Context, Objects, Prepared, commit, load, shards_with_objects};
+use crate::convert::{Row, partition_day, to_batch};
+use crate::delta::Delta;
+use crate::error::IngestError;
+use crate::fail::Hook;
+use crate::quarantine::{self, Refusal};
+use crate::store::FsyncedLocal;
+use crate::validate::{gap_range, row, stream_table};
+
+/// Most intervals of one series. A box that sends in order makes one; one that would make more than this is sending
+/// nonsense, and its batches go to quarantine without being accounted for.
+const MAX_INTERVALS: usize = 4_096;
+
+/// How to open a lake.
+#[derive(Clone)]
+pub struct LakeOptions {
+    /// Shards that this worker owns.
+    pub shards: RangeInclusive<u8>,
+    /// Crash here: for tests.
+    pub hook: Option<Hook>,
+}
+
+impl Default for LakeOptions {
+    fn default() -> Self {
+        Self { shards: crate::ALL_SHARDS, hook: None }
+    }
+}
+
+/// What became of the rows of one batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Appended {
+    /// To be stored with the next commit.
+    pub rows: u64,
+    /// Already accounted for: stored, pending, given up or refused before.
+    pub duplicates: u64,
+    /// To quarantine with the next commit.
+    pub refused: u64,
+}
+
+/// What one [`Lake::commit`] wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CommitReport {
+    /// Rows per table, `quarantine` included; tables without new rows are left out.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Times that another worker had moved a shard in between.
+    pub conflicts: u32,
+}
+
+/// Sums since the lake was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Rows stored, `quarantine` not counted.
+    pub stored: u64,
+    /// Rows that were already accounted for.
+    pub duplicates: u64,
+    /// Rows refused.
+    pub refused_rows: u64,
+    /// Messages refused.
+    pub refused_messages: u64,
+    /// Commits to any table.
+    pub commits: u64,
+    /// Conflicts with another worker.
+    pub conflicts: u64,
+}
+
+/// Rows of one batch that wait for a commit.
+struct Chunk {
+    shard: u8,
+    series: Series,
+    rows: Vec<(u64, Sample)>,
+    ingested_us: i64,
+}
+
+struct StreamTable {
+    delta: Delta,
+    objects: Objects,
+    pending: Vec<Chunk>,
+}
+
+struct QuarantineTable {
+    delta: Delta,
+    objects: Objects,
+    pending: Vec<(Box<Refusal>, i64)>,
+}
+
+/// An open lake. One process per shard; a second one is fenced off by the commit itself.
+pub struct Lake {
+    root: PathBuf,
+    options: LakeOptions,
+    streams: BTreeMap<Table, StreamTable>,
+    quarantine: QuarantineTable,
+    /// Everything stored, pending, given up or refused: what a redelivered row is compared with.
+    accounted: WatermarkSet,
+    /// When each series last sent, in arrival order: a box's newest epochs come first in its acknowledgement.
+    touched: HashMap<Series, u64>,
+    arrivals: u64,
+    pending_rows: usize,
+    totals: Totals,
+}
+
+impl Lake {
+    /// Opens the lake under `root`, creating directories and tables that are absent, and reads the watermark objects back.
+    ///
+    /// # Errors
+    /// When the directory is not writable, a table is of another version, or a watermark object is missing.
+    pub async fn open(root: impl Into<PathBuf>, options: LakeOptions) -> Result<Self, IngestError> {
+        let root = prepare_root(root.into())?;
+        let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new());
+        let mut streams = BTreeMap::new();
+        for table in Table::STREAMS {
+            let delta = Delta::open(&root, store.clone(), table).await?;
+            let objects = load_all(&root, &delta, &options.shards).await?;
+            streams.insert(table, StreamTable { delta, objects, pending: Vec::new() });
+        }
+        let delta = Delta::open(&root, store, Table::Quarantine).await?;
+        let objects = load_all(&root, &delta, &options.shards).await?;
+        let quarantine = QuarantineTable { delta, objects, pending: Vec::new() };
+        let mut lake = Self {
+            root,
+            options,
+            streams,
+            quarantine,
+            accounted: WatermarkSet::new(),
+            touched: HashMap::new(),
+            arrivals: 0,
+            pending_rows: 0,
+            totals: Totals::default(),
+        };
+        lake.learn();
+        Ok(lake)
+    }
+
+    /// Adds what the committed objects say to what is accounted for.
+    fn learn(&mut self) {
+        let all = self.streams.values().map(|table| &table.objects).chain([&self.quarantine.objects]);
+        for object in all.flat_map(BTreeMap::values) {
+            self.accounted.union_with(&object.stored);
+            self.accounted.union_with(&object.covered);
+        }
+    }
+
+    /// Takes a batch: rows that are new wait for the next [`Lake::commit`], refused ones go to quarantine, others are
+    /// counted and dropped. `now_us` is the time of ingestion, microseconds since 1970.
+    ///
+    /// # Errors
+    /// When the box belongs to a shard that this worker does not own.
+    pub fn append(&mut self, batch: Batch, now_us: i64) -> Result<Appended, IngestError> {
+        let shard = shard(&batch.box_id);
+        if !self.options.shards.contains(&shard) {
+            return Err(IngestError::ForeignShard { box_id: batch.box_id.to_string(), shard });
+        }
+        let mut done = Appended::default();
+        let table = stream_table(batch.stream);
+        let epoch = i64::try_from(batch.epoch).ok();
+        let end = batch.first_seq.checked_add(batch.samples.len() as u64).filter(|end| i64::try_from(*end).is_ok());
+        let (Some(epoch), Some(_)) = (epoch, end) else {
+            self.refuse_batch(&batch, "identity", "epoch or sequence number does not fit 63 bits", now_us);
+            done.refused = batch.samples.len() as u64;
+            return Ok(done);
+        };
+        let series = Series { box_id: batch.box_id.to_string(), stream: table, epoch };
+        self.arrivals += 1;
+        self.touched.insert(series.clone(), self.arrivals);
+        let known = self.accounted.entry(&series);
+        if known.intervals().len() >= MAX_INTERVALS && batch.first_seq != known.watermark() {
+            self.refuse_batch(
+                &batch,
+                "too_many_holes",
+                "the series has too many holes; send from the watermark",
+                now_us,
+            );
+            done.refused = batch.samples.len() as u64;
+            return Ok(done);
+        }
+        let mut rows = Vec::with_capacity(batch.samples.len());
+        let mut gaps = Vec::new();
+        for (seq, sample) in (batch.first_seq..).zip(batch.samples) {
+            if !known.insert(seq) {
+                done.duplicates += 1;
+                continue;
+            }
+            let checked = if sample.stream == batch.stream {
+                row(&sample)
+            } else {
+                Err(("wrong_stream", format!("a {} row in a {} batch", sample.stream.name(), batch.stream.name())))
+            };
+            match checked {
+                Ok(()) => {
+                    gaps.extend(gap_range(&sample).filter(|_| batch.stream == Stream::Gap));
+                    rows.push((seq, sample));
+                    done.rows += 1;
+                }
+                Err((reason, detail)) => {
+                    let refusal = Refusal::row(&series, seq, &sample, shard, reason, detail);
+                    self.quarantine.pending.push((refusal, now_us));
+                    done.refused += 1;
+                }
+            }
+        }
+        for (stream, first, last) in gaps {
+            self.accounted.entry(&Series { stream: stream_table(stream), ..series.clone() }).insert_range(first, last);
+        }
+        self.pending_rows += rows.len();
+        if !rows.is_empty()
+            && let Some(target) = self.streams.get_mut(&table)
+        {
+            target.pending.push(Chunk { shard, series, rows, ingested_us: now_us });
+        }
+        self.totals.duplicates += done.duplicates;
+        self.totals.refused_rows += done.refused;
+        Ok(done)
+    }
+
+    /// Refuses a whole batch that was readable; it is not accounted for, so the vehicle keeps it.
+    fn refuse_batch(&mut self, batch: &Batch, reason: &'static str, detail: &str, now_us: i64) {
+        let topic = tournee_payload::Topic::up(&batch.box_id, batch.stream).to_string();
+        let bytes = tournee_payload::encode(batch).unwrap_or_default();
+        let mut refusal = Refusal::message(&topic, &bytes, reason, detail);
+        refusal.box_id = Some(batch.box_id.to_string());
+        refusal.stream = Some(batch.stream);
+        self.refuse(refusal, now_us);
+    }
+
+    /// Takes a refused message; one that is already in quarantine is counted and dropped.
+    pub fn refuse(&mut self, mut refusal: Box<Refusal>, now_us: i64) {
+        // A message may name any shard, or none: it is kept under one that this worker owns.
+        if !self.options.shards.contains(&refusal.shard) {
+            refusal.shard = *self.options.shards.start();
+        }
+        let committed = self.quarantine.objects.get(&refusal.shard).is_some_and(|o| o.seen.contains(&refusal.hash));
+        if committed || self.quarantine.pending.iter().any(|(other, _)| other.hash == refusal.hash) {
+            self.totals.duplicates += 1;
+            return;
+        }
+        self.totals.refused_messages += 1;
+        self.quarantine.pending.push((refusal, now_us));
+    }
+
+    /// Commits everything that waits, table by table: quarantine and gaps first, because they account for rows that the
+    /// streams' tables will then not hold. On an error nothing is lost: what was not committed still waits.
+    ///
+    /// # Errors
+    /// When files cannot be written, or the log refuses.
+    pub async fn commit(&mut self, now_us: i64) -> Result<CommitReport, IngestError> {
+        let mut report = CommitReport::default();
+        let context = Context { root: &self.root, hook: self.options.hook.as_ref(), now_us };
+        let table = &mut self.quarantine;
+        if !table.pending.is_empty() {
+            let pending = &table.pending;
+            let prepare = |objects: &Objects| prepare_quarantine(objects, pending);
+            let done = commit(&context, &mut table.delta, &mut table.objects, &prepare).await?;
+            table.pending.clear();
+            report.conflicts += done.conflicts;
+            self.totals.commits += 1;
+            if done.rows > 0 {
+                report.rows.insert(Table::Quarantine.name(), done.rows as u64);
+            }
+        }
+        let mut order: Vec<Table> = self.streams.keys().copied().filter(|table| *table != Table::Gap).collect();
+        order.insert(0, Table::Gap);
+        for name in order {
+            let Some(table) = self.streams.get_mut(&name) else { continue };
+            if table.pending.is_empty() {
+                continue;
+            }
+            let pending = &table.pending;
+            let offered: usize = pending.iter().map(|chunk| chunk.rows.len()).sum();
+            let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
+            let done = commit(&context, &mut table.delta, &mut table.objects, &prepare).await?;
+            table.pending.clear();
+            self.pending_rows = self.pending_rows.saturating_sub(offered);
+            report.conflicts += done.conflicts;
+            self.totals.commits += 1;
+            self.totals.stored += done.rows as u64;
+            self.totals.duplicates += offered.saturating_sub(done.rows) as u64;
+            if done.rows > 0 {
+                report.rows.insert(name.name(), done.rows as u64);
+            }
+        }
+        if report.conflicts > 0 {
+            self.totals.conflicts += u64::from(report.conflicts);
+            self.learn();
+        }
+        Ok(report)
+    }
+
+    /// The committed watermark of a series: the first number that is not accounted for.
+    fn watermark(&self, series: &Series, shard: u8) -> u64 {
+        let mut all = IntervalSet::new();
+        if let Some(set) = self.object(series.stream, shard).and_then(|object| object.stored.get(series)) {
+            all.union_with(set);
+        }
+        for table in [Table::Gap, Table::Quarantine] {
+            if let Some(set) = self.object(table, shard).and_then(|object| object.covered.get(series)) {
+                all.union_with(set);
+            }
+        }
+        all.watermark()
+    }
+
+    fn object(&self, table: Table, shard: u8) -> Option<&WatermarkObject> {
+        match table {
+            Table::Quarantine => self.quarantine.objects.get(&shard),
+            _ => self.streams.get(&table)?.objects.get(&shard),
+        }
+    }
+
+    /// The committed watermarks of a box, as published on its `down/ack`. Never ahead of the last commit.
+    #[must_use]
+    pub fn acks(&self, box_id: &BoxId) -> AckMessage {
+        let shard = shard(box_id);
+        let name = box_id.as_str();
+        let tables = Table::ALL.into_iter().filter_map(|table| self.object(table, shard));
+        let mut series: Vec<&Series> = tables
+            .flat_map(|object| object.stored.iter().chain(object.covered.iter()))
+            .map(|(series, _)| series)
+            .filter(|series| series.box_id == name)
+            .collect();
+        series.sort();
+        series.dedup();
+        series.sort_by_key(|series| std::cmp::Reverse(self.touched.get(*series).copied().unwrap_or(0)));
+        series.truncate(MAX_ACKS);
+        let acks = series.into_iter().filter_map(|series| {
+            Some(Ack {
+                stream: Stream::from_name(series.stream.name())?,
+                epoch: u64::try_from(series.epoch).ok()?,
+                next_seq: self.watermark(series, shard),
+                table_version: self.streams.get(&series.stream)?.delta.version(),
+            })
+        });
+        AckMessage { box_id: box_id.clone(), acks: acks.collect() }
+    }
+
+    /// Every box that has a committed watermark.
+    #[must_use]
+    pub fn boxes(&self) -> Vec<BoxId> {
+        let all = self.streams.values().map(|table| &table.objects).chain([&self.quarantine.objects]);
+        let mut names: Vec<&str> = all
+            .flat_map(BTreeMap::values)
+            .flat_map(|object| object.stored.iter().chain(object.covered.iter()))
+            .map(|(series, _)| series.box_id.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().filter_map(|name| BoxId::new(name).ok()).collect()
+    }
+
+    /// Rows that wait for a commit.
+    #[must_use]
+    pub const fn pending_rows(&self) -> usize {
+        self.pending_rows
+    }
+
+    /// Sums since the lake was opened.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The lake's directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// Makes the directory, finds its absolute name, and tries that it can be written.
+fn prepare_root(path: PathBuf) -> Result<PathBuf, IngestError> {
+    let fail = |source| IngestError::Root { path: path.clone(), source };
+    std::fs::create_dir_all(&path).map_err(fail)?;
+    let root = path.canonicalize().map_err(fail)?;
+    let probe = root.join(format!(".{:016x}.staging", rand::random::<u64>()));
+    std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(fail)?;
+    Ok(root)
+}
+
+async fn load_all(root: &Path, delta: &Delta, shards: &RangeInclusive<u8>) -> Result<Objects, IngestError> {
+    let mut objects = Objects::new();
+    for shard in shards_with_objects(root, delta.table).into_iter().filter(|shard| shards.contains(shard)) {
+        if let Some(object) = load(root, delta, shard).await? {
+            objects.insert(shard, object);
+        }
+    }
+    Ok(objects)
+}
+
+/// The next state of a shard, begun from the known one.
+fn next_of<'a>(next: &'a mut Objects, known: &Objects, table: Table, shard: u8) -> &'a mut WatermarkObject {
+    next.entry(shard)
+        .or_insert_with(|| known.get(&shard).cloned().unwrap_or_else(|| WatermarkObject::empty(table, shard)))
+}
+
+fn prepare_stream(table: Table, known: &Objects, pending: &[Chunk]) -> Result<Prepared, IngestError> {
+    let mut next = Objects::new();
+    let mut days: BTreeMap<i32, Vec<Row<'_>>> = BTreeMap::new();
+    let mut count = 0;
+    for chunk in pending {
+        let stored = known.get(&chunk.shard).and_then(|object| object.stored.get(&chunk.series));
+        for (seq, sample) in &chunk.rows {
+            // Only after a conflict can a pending row be stored already.
+            if stored.is_some_and(|set| set.contains(*seq)) {
+                continue;
+            }
+            let object = next_of(&mut next, known, table, chunk.shard);
+            object.stored.insert(&chunk.series, *seq);
+            if table == Table::Gap
+                && let Some((stream, first, last)) = gap_range(sample)
+            {
+                let series = Series { stream: stream_table(stream), ..chunk.series.clone() };
+                object.covered.entry(&series).insert_range(first, last);
+            }
+            let (day, _) = partition_day(sample, chunk.ingested_us);
+            days.entry(day).or_default().push(Row {
+                box_id: &chunk.series.box_id,
+                epoch: chunk.series.epoch,
+                seq: *seq,
+                sample,
+                ingested_us: chunk.ingested_us,
+            });
+            count += 1;
+        }
+    }
+    let mut files = Vec::with_capacity(days.len());
+    for (day, mut rows) in days {
+        rows.sort_unstable_by(|a, b| (a.box_id, a.epoch, a.seq).cmp(&(b.box_id, b.epoch, b.seq)));
+        files.push((day, to_batch(table, &rows)?));
+    }
+    Ok(Prepared { files, next, rows: count })
+}
+
+fn prepare_quarantine(known: &Objects, pending: &[(Box<Refusal>, i64)]) -> Result<Prepared, IngestError> {
+    let mut next = Objects::new();
+    let mut days: BTreeMap<i32, Vec<(&Refusal, i64)>> = BTreeMap::new();
+    let mut count = 0;
+    for (refusal, received_us) in pending {
+        let before = known.get(&refusal.shard);
+        let object = match refusal.accounts_for() {
+            Some((series, seq)) => {
+                if before.is_some_and(|object| object.covered.contains(&series, seq)) {
+                    continue;
+                }
+                let object = next_of(&mut next, known, Table::Quarantine, refusal.shard);
+                object.covered.insert(&series, seq);
+                None
+            }
+            None if before.is_some_and(|object| object.seen.contains(&refusal.hash)) => continue,
+            None => Some(next_of(&mut next, known, Table::Quarantine, refusal.shard)),
+        };
+        if let Some(object) = object {
+            object.remember(refusal.hash.clone());
+        }
+        days.entry(quarantine::day(*received_us)).or_default().push((refusal, *received_us));
+        count += 1;
+    }
+    let mut files = Vec::with_capacity(days.len());
+    for (day, rows) in days {
+        files.push((day, quarantine::to_batch(&rows)?));
+    }
+    Ok(Prepared { files, next, rows: count })
+}

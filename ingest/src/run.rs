@@ -1,0 +1,339 @@
+//! The worker between a broker and the lake.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rumqttc::{Publish, PublishOptions, QoS};
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tournee_payload::{BoxId, Topic};
+
+use crate::error::IngestError;
+use crate::lake::{Lake, LakeOptions, Totals};
+use crate::mqtt::{Link, LinkEvent, connect};
+use crate::quarantine::Refusal;
+use crate::validate::message;
+
+/// How long the end may take: the last commit, the last acknowledgements.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// After a failed commit, wait this long before the next attempt.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Whose samples are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accept {
+    /// Every box.
+    All,
+    /// These boxes; what others send goes to quarantine.
+    Boxes(BTreeSet<BoxId>),
+}
+
+/// Settings of a worker.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Directory of the lake.
+    pub lake_root: PathBuf,
+    /// Host of the broker.
+    pub mqtt_host: String,
+    /// Port of the broker.
+    pub mqtt_port: u16,
+    /// MQTT client id; must not change between restarts, or what the broker queued is not found again.
+    pub client_id: String,
+    /// Shards that this worker owns.
+    pub shards: RangeInclusive<u8>,
+    /// Time between commits.
+    pub commit_interval: Duration,
+    /// Rows that cause a commit before its time.
+    pub max_rows_per_commit: usize,
+    /// Bytes of messages in memory; when they are used up, nothing is read from the broker.
+    pub max_bytes_pending: usize,
+    /// Whose samples are taken.
+    pub accept: Accept,
+}
+
+impl IngestConfig {
+    /// Settings for one worker that owns every shard: commits every 10 s, 64 MiB pending.
+    #[must_use]
+    pub fn new(lake_root: PathBuf, mqtt_host: &str, mqtt_port: u16) -> Self {
+        Self {
+            lake_root,
+            mqtt_host: mqtt_host.to_owned(),
+            mqtt_port,
+            client_id: "ingest-00-63".to_owned(),
+            shards: crate::ALL_SHARDS,
+            commit_interval: Duration::from_secs(10),
+            max_rows_per_commit: 200_000,
+            max_bytes_pending: 64 << 20,
+            accept: Accept::All,
+        }
+    }
+}
+
+/// What a worker does right now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct IngestStatus {
+    /// Connected to the broker.
+    pub connected: bool,
+    /// Connections made so far.
+    pub connections: u64,
+    /// Messages read, redelivered ones included.
+    pub messages: u64,
+    /// Rows that wait for a commit.
+    pub pending_rows: usize,
+    /// Messages that wait for their acknowledgement.
+    pub pending_messages: usize,
+    /// Watermark messages handed to the broker.
+    pub watermarks: u64,
+    /// How long the last commit took, milliseconds.
+    pub last_commit_ms: u64,
+    /// When the last commit ended, microseconds since 1970.
+    pub last_commit_us: i64,
+    /// Sums of the lake.
+    pub totals: Totals,
+    /// The newest trouble that is not over, in one line.
+    pub trouble: Option<String>,
+}
+
+/// What a worker did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct IngestReport {
+    /// The last status.
+    pub status: IngestStatus,
+}
+
+fn now_us() -> i64 {
+    // A clock before 1970 or after 294,000 is no clock; rows are then flagged by their dates.
+    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_micros()).ok()).unwrap_or(0)
+}
+
+/// Works until `shutdown`, then commits what is there, acknowledges it and ends. A broker that is away is waited for; a
+/// commit that fails is tried again, and the broker is read no further than memory allows.
+///
+/// # Errors
+/// When the lake cannot be opened, the settings are unusable, or the last commit fails.
+pub async fn run(
+    config: IngestConfig,
+    shutdown: CancellationToken,
+    status: watch::Sender<IngestStatus>,
+) -> Result<IngestReport, IngestError> {
+    let lake = Lake::open(&config.lake_root, LakeOptions { shards: config.shards.clone(), hook: None }).await?;
+    let link = connect(&config)?;
+    let mut worker = Worker {
+        config,
+        lake,
+        link,
+        status,
+        now: IngestStatus::default(),
+        held: Vec::new(),
+        held_ids: HashSet::new(),
+        dirty: BTreeSet::new(),
+        retain: true,
+        max_packet_bytes: usize::MAX,
+        retry_at: None,
+    };
+    let result = worker.work(&shutdown).await;
+    worker.publish_status();
+    let Worker { link, now, .. } = worker;
+    link.close(CLOSE_WITHIN).await;
+    result.map(|()| IngestReport { status: now })
+}
+
+/// A message that waits for the commit of its rows.
+struct Held {
+    publish: Publish,
+    generation: u64,
+    /// Its share of the memory, given back when the rows are on disk.
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Worker {
+    config: IngestConfig,
+    lake: Lake,
+    link: Link,
+    status: watch::Sender<IngestStatus>,
+    now: IngestStatus,
+    /// In arrival order, which is the order of their acknowledgements.
+    held: Vec<Held>,
+    /// (generation, packet id): a broker may send the same message twice within a connection; it is acknowledged once.
+    held_ids: HashSet<(u64, u16)>,
+    /// Boxes to be told their watermarks.
+    dirty: BTreeSet<BoxId>,
+    retain: bool,
+    max_packet_bytes: usize,
+    retry_at: Option<Instant>,
+}
+
+impl Worker {
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), IngestError> {
+        let mut ticks = tokio::time::interval(self.config.commit_interval.max(Duration::from_millis(10)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = tokio::select! {
+                () = shutdown.cancelled() => break,
+                event = self.link.events.recv() => match event {
+                    Some(event) => { self.handle(event); self.full() }
+                    None => break,
+                },
+                _ = ticks.tick() => true,
+            };
+            if due && self.retry_at.is_none_or(|at| Instant::now() >= at) {
+                if let Err(error) = self.flush().await {
+                    tracing::error!(%error, "commit failed; it will be tried again");
+                    self.now.trouble = Some(error.to_string());
+                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
+                }
+                self.publish_status();
+            }
+        }
+        while let Ok(event) = self.link.events.try_recv() {
+            self.handle(event);
+        }
+        self.flush().await
+    }
+
+    /// Is there so much that waiting for the next tick would be wrong?
+    fn full(&self) -> bool {
+        let bytes: usize = self.held.len() * 256; // lower bound, cheap; the exact bound is the permits'
+        self.lake.pending_rows() >= self.config.max_rows_per_commit || bytes >= self.config.max_bytes_pending / 2
+    }
+
+    fn handle(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Connected { kept, retain, max_packet_bytes } => {
+                self.now.connected = true;
+                self.now.connections += 1;
+                self.now.trouble = None;
+                self.retain = retain;
+                self.max_packet_bytes = max_packet_bytes;
+                if !retain {
+                    tracing::warn!("the broker keeps no retained messages; vehicles wait for the next commit");
+                }
+                if !kept || self.now.connections == 1 {
+                    // A broker that lost its memory lost the retained watermarks too.
+                    self.dirty.extend(self.lake.boxes());
+                }
+                tracing::info!(kept, "connected to the broker");
+                self.publish_status();
+            }
+            LinkEvent::Disconnected(error) => {
+                if self.now.connected || self.now.trouble.is_none() {
+                    tracing::warn!(%error, host = self.config.mqtt_host, port = self.config.mqtt_port, "no broker");
+                }
+                self.now.connected = false;
+                self.now.trouble =
+                    Some(format!("no broker at {}:{}: {error}", self.config.mqtt_host, self.config.mqtt_port));
+                self.publish_status();
+            }
+            LinkEvent::Refused(error) => {
+                tracing::error!("{error}");
+                self.now.trouble = Some(error);
+                self.publish_status();
+            }
+            LinkEvent::Message { publish, generation, permit } => {
+                self.now.messages += 1;
+                self.take(&publish);
+                if publish.qos != QoS::AtMostOnce && self.held_ids.insert((generation, publish.pkid)) {
+                    self.held.push(Held { publish, generation, _permit: permit });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, publish: &Publish) {
+        let now_us = now_us();
+        let topic = String::from_utf8_lossy(&publish.topic);
+        let batch = match message(&topic, &publish.payload) {
+            Ok(batch) => batch,
+            Err(refusal) => return self.lake.refuse(refusal, now_us),
+        };
+        if let Accept::Boxes(known) = &self.config.accept
+            && !known.contains(&batch.box_id)
+        {
+            let mut refusal = Refusal::message(&topic, &publish.payload, "unknown_box", "not in the list of boxes");
+            refusal.box_id = Some(batch.box_id.to_string());
+            refusal.stream = Some(batch.stream);
+            return self.lake.refuse(refusal, now_us);
+        }
+        let box_id = batch.box_id.clone();
+        match self.lake.append(batch, now_us) {
+            Ok(_) => {
+                self.dirty.insert(box_id);
+            }
+            // Only with a kept session of a worker that had other shards: their owner gets it from the vehicle again.
+            Err(error) => {
+                let refusal = Refusal::message(&topic, &publish.payload, "foreign_shard", &error.to_string());
+                self.lake.refuse(refusal, now_us);
+            }
+        }
+    }
+
+    /// Commits, then acknowledges: to the broker, and to the vehicles.
+    async fn flush(&mut self) -> Result<(), IngestError> {
+        let began = Instant::now();
+        let report = self.lake.commit(now_us()).await?;
+        if !report.rows.is_empty() {
+            self.now.last_commit_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.now.last_commit_us = now_us();
+            tracing::debug!(rows = ?report.rows, ms = self.now.last_commit_ms, "committed");
+        }
+        if self.retry_at.take().is_some() {
+            self.now.trouble = None;
+        }
+        self.held_ids.clear();
+        let mut unsent = 0_u64;
+        for held in std::mem::take(&mut self.held) {
+            // Read for each: the connection may break while we are at it.
+            if held.generation == self.link.generation.load(Ordering::SeqCst)
+                && self.link.client.try_ack(&held.publish).is_err()
+            {
+                unsent += 1;
+            }
+        }
+        if unsent > 0 {
+            // Delivered again on the next connection and then dropped as duplicates: no loss, but worth knowing.
+            tracing::warn!(unsent, "acknowledgements did not fit the client's queue");
+        }
+        self.tell_boxes();
+        Ok(())
+    }
+
+    /// Publishes the watermarks of boxes that sent something, retained.
+    fn tell_boxes(&mut self) {
+        if !self.now.connected {
+            return;
+        }
+        for box_id in std::mem::take(&mut self.dirty) {
+            let mut acks = self.lake.acks(&box_id);
+            if acks.acks.is_empty() {
+                continue;
+            }
+            let topic = Topic::down_ack(&box_id).to_string();
+            let mut bytes = acks.encode();
+            // A packet above the broker's limit would be tried for ever; the newest epochs stand first.
+            while bytes.len() + topic.len() + 64 > self.max_packet_bytes && acks.acks.len() > 1 {
+                acks.acks.truncate(acks.acks.len() / 2);
+                bytes = acks.encode();
+            }
+            let options = PublishOptions::at_least_once();
+            let options = if self.retain { options.retained() } else { options };
+            match self.link.client.try_publish(topic, bytes, options) {
+                Ok(()) => self.now.watermarks += 1,
+                Err(_) => {
+                    self.dirty.insert(box_id);
+                }
+            }
+        }
+    }
+
+    fn publish_status(&mut self) {
+        self.now.pending_rows = self.lake.pending_rows();
+        self.now.pending_messages = self.held.len();
+        self.now.totals = self.lake.totals();
+        let _ = self.status.send_replace(self.now.clone());
+    }
+}
