@@ -116,7 +116,7 @@ export function style() {
         id: 'names',
         type: 'symbol',
         source: 'base',
-        minzoom: 15,
+        minzoom: 15.3,
         filter: ['all', kindIs('street'), ['has', 'name']],
         layout: {
           'symbol-placement': 'line',

@@ -4,9 +4,11 @@ import { count, date, fixed, number, pick, quantity, t } from '../i18n.js';
 import { badge, confidenceName, facts, ruleName, streetName, swatch } from './parts.js';
 
 /** Everything about one section: what to do and why, then each value with what stands behind it. */
-export function drawer({ explanation, legend, theme, onClose }) {
+export function drawer({ explanation, legend, theme, shown, onClose }) {
   const { section, indicators, recommendations } = explanation;
-  const ordered = [...indicators].sort((a, b) => Number(b.theme === theme) - Number(a.theme === theme));
+  // What the map shows comes first, then the rest of its theme.
+  const nearness = (one) => Number(one.indicator === shown?.indicator) * 2 + Number(one.theme === theme);
+  const ordered = [...indicators].sort((a, b) => nearness(b) - nearness(a));
   const origins = [...new Set(indicators.map((one) => one.origin))];
   return h(
     'section',

@@ -14,11 +14,12 @@ export function legendPanel({ legend, theme, shown, partner, open, onToggle }) {
     : [
         ['high', h('span', { class: 'swatches' }, swatch(shown.classes[0]?.colour, 'solid'))],
         ['medium', h('span', { class: 'swatches' }, two.map((colour) => swatch(colour, 'dashed')))],
-        ['low', h('span', { class: 'swatches' }, swatch(undefined, 'grey'))],
+        // A theme that never gives a low confidence still draws what is insufficient, in the same grey.
+        [gateText(rules, 'low') ? 'low' : 'insufficient', h('span', { class: 'swatches' }, swatch(undefined, 'grey'))],
       ]
-        .filter(([confidence]) => drawing(confidence) && (confidence !== 'low' || gateText(rules, 'low')))
+        .filter(([confidence]) => drawing(confidence))
         .map(([confidence, sample]) =>
-          h('li', {}, sample, h('span', {}, drawing(confidence), h('small', {}, gateText(rules, confidence)))),
+          h('li', {}, sample, h('span', {}, drawing(confidence), gateText(rules, confidence) && h('small', {}, gateText(rules, confidence)))),
         );
   return h(
     'details',
