@@ -117,7 +117,7 @@ stream! {
 }
 
 stream! {
-    /// Road windows of about 20 m; `t_us` is the end of the window.
+    /// Road windows of about 20 m; `t_us` is the time at the middle of the window.
     Road, read_road, "road",
     /// Speed, metres per second.
     speed_mps,

@@ -55,6 +55,9 @@ pub async fn sql(ctx: &SessionContext, text: &str, limits: Limits) -> Result<Que
         let message = format!("the statement has {} bytes; at most {MAX_TEXT_BYTES} are looked at", text.len());
         return Err(SqlError::plain(SqlErrorKind::Refused, message));
     }
+    if text.trim().trim_end_matches(';').is_empty() {
+        return Err(SqlError::plain(SqlErrorKind::Syntax, "the statement is empty; try: SHOW TABLES"));
+    }
     // On a worker thread: its stack is deep enough, the caller's may not be.
     let task = tokio::spawn({
         let (ctx, text) = (ctx.clone(), text.to_owned());

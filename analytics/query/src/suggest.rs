@@ -35,7 +35,22 @@ fn likeness(typed: &str, name: &str) -> f64 {
     }
     // The common start counts, so that a mistyped unit or a wrong last letter stays near.
     let start = strsim::jaro_winkler(typed, name);
-    if shorter >= 4 && name.contains(typed) { 0.85_f64.max(edits) } else { edits.max(0.5 * (edits + start)) }
+    let blended = edits.max(0.5 * (edits + start));
+    let (short, long) = if typed.len() < name.len() { (typed, name) } else { (name, typed) };
+    if shorter >= 4 && long.contains(short) {
+        blended.max(0.85)
+    } else if shorter >= 3 && common >= 1 && abbreviates(short, long) {
+        // "avg" of "averag", "tempdegc" of "temperaturedegc".
+        blended.max(0.75 + 0.1 * edits)
+    } else {
+        blended
+    }
+}
+
+/// The letters of `short` stand in `long`, in their order.
+fn abbreviates(short: &str, long: &str) -> bool {
+    let mut letters = long.chars();
+    short.chars().all(|wanted| letters.any(|letter| letter == wanted))
 }
 
 #[cfg(test)]

@@ -1,0 +1,284 @@
+//! The stages, wired.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Serialize;
+use tournee_indicators::air::Corrections;
+use tournee_indicators::{Indicator, Kinds, PublicationGates, Theme, aggregate_counted};
+use tournee_lake::derived::DerivedTable;
+use tournee_priority::{Evaluation, RuleSet, evaluate_counted};
+use tournee_query::read;
+use tournee_territory::matching::{MatchReport, Matcher};
+use tournee_territory::partner::PartnerLayer;
+use tournee_territory::{Layer, Origin, Territory};
+
+use crate::config::Config;
+use crate::facts::{self, RowCounts, Scene, Streams};
+use crate::inputs::{as_of, gather, origin_name};
+use crate::track::{self, Bounds};
+use crate::{PipelineError, partner, store, tables};
+
+/// What the pipeline is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Reading the lake.
+    Read,
+    /// Laying tracks on streets.
+    Match,
+    /// Pass facts.
+    Facts,
+    /// Indicators.
+    Indicators,
+    /// Rules.
+    Rules,
+    /// Writing derived tables.
+    Write,
+}
+
+impl Stage {
+    /// Share of the whole, 0 to 1, when this share of the stage is done: roughly how long the stages take.
+    fn overall(self, done: f32) -> f32 {
+        let (from, to) = match self {
+            Self::Read => (0.0, 0.25),
+            Self::Match => (0.25, 0.65),
+            Self::Facts => (0.65, 0.75),
+            Self::Indicators => (0.75, 0.8),
+            Self::Rules => (0.8, 0.85),
+            Self::Write => (0.85, 1.0),
+        };
+        from + (to - from) * done.clamp(0.0, 1.0)
+    }
+}
+
+/// What a run works on.
+#[derive(Clone, Copy)]
+pub struct PipelineInput<'a> {
+    /// Holds `lake/` and `derived/`.
+    pub data_dir: &'a Path,
+    /// The territory; drives outside of it are left to others.
+    pub territory: &'a Territory,
+    /// Its reference layers.
+    pub layers: &'a [Layer],
+    /// Indicator kinds.
+    pub kinds: &'a Kinds,
+    /// Rules.
+    pub rules: &'a RuleSet,
+    /// Whether boxes or twins drive here.
+    pub origin: Origin,
+    /// Hears the stage and how much of the whole run is done, 0 to 1; may be called from other threads.
+    pub progress: &'a (dyn Fn(Stage, f32) + Sync),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PipelineReport {
+    /// Territory id.
+    pub territory: String,
+    /// Boxes that drove in the territory.
+    pub boxes: u32,
+    /// Rounds of these boxes.
+    pub rounds: u32,
+    /// Passes over sections that drove enough of them to count.
+    pub passes: u64,
+    /// Passes that drove too little of their section.
+    pub passes_short: u64,
+    /// Pass facts.
+    pub pass_facts: u64,
+    /// Sections with the theme's headline indicator.
+    pub sections_measured: BTreeMap<Theme, u32>,
+    /// Indicators.
+    pub indicators: u32,
+    /// Recommendations by rule; every rule is there.
+    pub recommendations: BTreeMap<String, u32>,
+    /// What became of the rows of each theme.
+    pub rows: BTreeMap<Theme, RowCounts>,
+    /// What became of the positions.
+    pub positions: MatchReport,
+    /// Rows of all streams without an event time, which cannot be placed.
+    pub rows_without_time: u64,
+    /// Pass facts that became no indicator, by reason.
+    pub facts_left_out: BTreeMap<String, u64>,
+    /// Day on which the windows of dated layers end.
+    pub as_of: String,
+}
+
+/// Runs everything for one territory and replaces its rows in the derived tables. Call it on a runtime of several
+/// threads with deep stacks ([`tournee_query::runtime`]); it computes on the calling thread for some seconds.
+///
+/// # Errors
+/// A lake that cannot be read or a table that cannot be written; the message says which.
+pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineError> {
+    let PipelineInput { territory, layers, .. } = input;
+    let tell = |stage: Stage, done: f32| (input.progress)(stage, stage.overall(done));
+    let config = Config::builtin()?;
+    let corrections = Corrections::builtin().map_err(|error| broken(&error))?;
+    let gates = PublicationGates::builtin().map_err(|error| broken(&error))?;
+
+    tell(Stage::Read, 0.0);
+    let session = tournee_query::session(input.data_dir).await?;
+    tell(Stage::Read, 0.2);
+    let track = read::read_track(&session).await?;
+    tell(Stage::Read, 0.4);
+    let (air, road) = (read::read_air(&session).await?, read::read_road(&session).await?);
+    tell(Stage::Read, 0.7);
+    let (mobile, thermal) = (read::read_mobile(&session).await?, read::read_thermal(&session).await?);
+
+    tell(Stage::Match, 0.0);
+    let matcher = Matcher::for_territory(territory)
+        .map_err(|error| PipelineError::Network { territory: territory.id.clone(), message: error.to_string() })?;
+    let drives = match Bounds::around(&territory.sections, config.pass.margin_m) {
+        Some(bounds) => {
+            let boxes: Vec<_> = (0..)
+                .zip(&track.boxes)
+                .map(|(ix, name)| (name.clone(), track::rounds(&track, ix, &bounds, &config)))
+                .filter(|(_, rounds)| !rounds.is_empty())
+                .collect();
+            track::match_all(&matcher, &boxes, &|done| tell(Stage::Match, done)).map_err(PipelineError::Worker)?
+        }
+        None => Vec::new(),
+    };
+
+    tell(Stage::Facts, 0.0);
+    let scene = Scene {
+        territory: &territory.id,
+        sections: &territory.sections,
+        drives: &drives,
+        config: &config,
+        corrections: &corrections,
+    };
+    let streams = Streams { air: &air, road: &road, mobile: &mobile, thermal: &thermal };
+    let found = facts::all(scene, streams);
+
+    tell(Stage::Indicators, 0.0);
+    let aggregated = aggregate_counted(&found.facts, input.kinds, &gates, origin_name(input.origin));
+    let indicators = &aggregated.indicators;
+
+    tell(Stage::Rules, 0.0);
+    let as_of = as_of(found.facts.iter().map(|fact| fact.date.as_str()), layers);
+    let inputs = gather(territory, matcher.index(), layers, input.rules, indicators, &as_of);
+    let Evaluation { recommendations, .. } = evaluate_counted(input.rules, &inputs);
+
+    tell(Stage::Write, 0.0);
+    let origin = origin_name(input.origin);
+    let partners: &[(&str, &str, &tournee_territory::Attribution)] = &[];
+    let batches = [
+        (DerivedTable::Territory, tables::territory(territory, origin)),
+        (DerivedTable::Source, tables::sources(territory, layers, partners)),
+        (DerivedTable::Section, tables::sections(territory)),
+        (DerivedTable::PassFact, tables::pass_facts(&found.facts)),
+        (DerivedTable::Indicator, tables::indicators(indicators)),
+        (DerivedTable::Recommendation, tables::recommendations(&recommendations)),
+    ];
+    write(input.data_dir, &territory.id, batches, &|done| tell(Stage::Write, done)).await?;
+    tell(Stage::Write, 1.0);
+
+    let mut report = PipelineReport {
+        territory: territory.id.clone(),
+        boxes: count(drives.iter().filter(|drives| !drives.passes.is_empty()).count()),
+        rounds: drives.iter().map(|drives| drives.rounds).sum(),
+        pass_facts: found.facts.len() as u64,
+        sections_measured: sections_measured(indicators, input.kinds),
+        indicators: count(indicators.len()),
+        recommendations: input.rules.rules().iter().map(|rule| (rule.id.clone(), 0)).collect(),
+        rows: found.counts,
+        rows_without_time: [
+            track.without_time,
+            air.without_time,
+            road.without_time,
+            mobile.without_time,
+            thermal.without_time,
+        ]
+        .into_iter()
+        .map(|rows| rows as u64)
+        .sum(),
+        as_of,
+        ..PipelineReport::default()
+    };
+    for drives in &drives {
+        track::add(&mut report.positions, &drives.report);
+        let counted = drives.passes.iter().filter(|pass| pass.share >= config.pass.min_share).count() as u64;
+        report.passes += counted;
+        report.passes_short += drives.passes.len() as u64 - counted;
+    }
+    for recommendation in &recommendations {
+        *report.recommendations.entry(recommendation.rule.clone()).or_default() += 1;
+    }
+    report.facts_left_out.insert("not a number".to_owned(), aggregated.refused_not_finite);
+    report.facts_left_out.insert("merged with another pass of the same vehicle".to_owned(), aggregated.merged);
+    for (name, facts) in aggregated.refused_unknown {
+        report.facts_left_out.insert(format!("unknown indicator {name}"), facts);
+    }
+    Ok(report)
+}
+
+/// Writes a partner's layer as the indicators of its territory, with the territory's sections and credits; gives the
+/// number of indicators.
+///
+/// # Errors
+/// A table that cannot be written; the message says which.
+pub async fn import_partner(
+    data_dir: &Path,
+    territory: &Territory,
+    layer: &PartnerLayer,
+    kinds: &Kinds,
+) -> Result<u64, PipelineError> {
+    let (indicators, left_out) = partner::partner_indicators(&territory.id, layer, kinds);
+    if left_out > 0 {
+        tracing::warn!(territory = territory.id, left_out, "values of a partner are of no known indicator or double");
+    }
+    let origin = origin_name(layer.meta.origin);
+    let credit = [(layer.meta.name.as_str(), origin, &layer.meta.attribution)];
+    let batches = [
+        (DerivedTable::Territory, tables::territory(territory, origin)),
+        (DerivedTable::Source, tables::sources(territory, &[], &credit)),
+        (DerivedTable::Section, tables::sections(territory)),
+        (DerivedTable::Indicator, tables::indicators(&indicators)),
+    ];
+    write(data_dir, &territory.id, batches, &|_| {}).await?;
+    Ok(indicators.len() as u64)
+}
+
+type Batch = (DerivedTable, Result<arrow::array::RecordBatch, arrow::error::ArrowError>);
+
+async fn write(
+    data_dir: &Path,
+    territory: &str,
+    batches: impl IntoIterator<Item = Batch, IntoIter: ExactSizeIterator + Send>,
+    progress: &(dyn Fn(f32) + Sync),
+) -> Result<(), PipelineError> {
+    let batches = batches.into_iter();
+    let all = batches.len();
+    for (done, (table, batch)) in (1_u8..).zip(batches) {
+        let batch = batch.map_err(|error| PipelineError::Write {
+            path: data_dir.join("derived").join(table.name()),
+            message: error.to_string(),
+        })?;
+        store::replace(data_dir, table, territory, batch).await?;
+        #[expect(clippy::cast_precision_loss, reason = "a share for a progress bar")]
+        progress(f32::from(done) / all.max(1) as f32);
+    }
+    Ok(())
+}
+
+fn sections_measured(indicators: &[Indicator], kinds: &Kinds) -> BTreeMap<Theme, u32> {
+    Theme::ALL
+        .into_iter()
+        .map(|theme| {
+            let sections: BTreeSet<&str> = indicators
+                .iter()
+                .filter(|one| one.theme == theme && kinds.get(&one.indicator).is_some_and(|kind| kind.headline))
+                .map(|one| one.section_id.as_str())
+                .collect();
+            (theme, count(sections.len()))
+        })
+        .collect()
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn broken(error: &tournee_indicators::DataError) -> PipelineError {
+    PipelineError::Config { file: "indicators".to_owned(), message: error.to_string() }
+}
