@@ -117,7 +117,7 @@ impl KappaKoehler {
         let value_ugm3 = raw_ugm3 / self.growth(rh_pct, self.kappa)?;
         value_ugm3
             .is_finite()
-            .then(|| Corrected { value_ugm3, flagged: rh_pct > self.flag_above_rh_pct || value_ugm3 < 0.0 })
+            .then_some(Corrected { value_ugm3, flagged: rh_pct > self.flag_above_rh_pct || value_ugm3 < 0.0 })
     }
 }
 

@@ -108,11 +108,12 @@ fn recommendation(at: u32, value: f64) -> Recommendation {
 }
 
 fn tables() -> Vec<FeatureTable> {
-    commune_tables(&territory(), &indicators(), &[recommendation(1, 0.8), recommendation(2, 0.9)], "35236").unwrap()
+    commune_tables(&territory(), &indicators(), &[recommendation(1, 0.8), recommendation(2, 0.9)], "35236")
+        .expect("tables")
 }
 
 fn cell<'a>(table: &'a FeatureTable, row: usize, column: &str) -> &'a Value {
-    let at = table.columns().iter().position(|one| one.name == column).unwrap();
+    let at = table.columns().iter().position(|one| one.name == column).expect("a column of this name");
     &table.features()[row].values[at]
 }
 
@@ -161,7 +162,7 @@ fn every_writer_takes_the_tables() {
 }
 
 fn ogrinfo(arguments: &[&str]) -> String {
-    let output = Command::new("ogrinfo").args(arguments).output().unwrap();
+    let output = Command::new("ogrinfo").args(arguments).output().expect("ogrinfo runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
     assert!(!err.contains("Warning") && !err.contains("ERROR"), "{err}");
