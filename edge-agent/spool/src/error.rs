@@ -53,3 +53,12 @@ pub enum SpoolError {
         source: std::io::Error,
     },
 }
+
+impl SpoolError {
+    /// The file is broken: opening it again sets it aside.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        matches!(self, Self::Database(error) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+    }
+}

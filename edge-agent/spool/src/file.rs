@@ -53,9 +53,9 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
         }
         Err(Trouble::Refused(error)) => Err(error),
         Err(Trouble::Damaged(damage)) => {
-            let aside = set_aside(path)?;
+            let (aside, nth) = set_aside(path)?;
             tracing::error!(file = %aside.display(), damage, "damaged spool set aside, a new epoch begins");
-            match try_open(path, config, new_epoch) {
+            match try_open(path, config, another_epoch(new_epoch, nth)) {
                 Ok((connection, epoch, created)) => {
                     let report = OpenReport { epoch, created, set_aside: Some(aside), damage: Some(damage) };
                     Ok((connection, report))
@@ -122,16 +122,14 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
 }
 
 /// Renames the file and its log to the first free `.damaged-<n>`.
-fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
+fn set_aside(path: &Path) -> Result<(PathBuf, u32), SpoolError> {
     let with = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    let aside = (1..)
-        .map(|n: u32| with(&format!(".damaged-{n}")))
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| with(".damaged"));
+    let nth = (1..u32::MAX).find(|n| !with(&format!(".damaged-{n}")).exists()).unwrap_or(u32::MAX);
+    let aside = with(&format!(".damaged-{nth}"));
     let failed = |source| SpoolError::File { path: path.to_owned(), source };
     std::fs::rename(path, &aside).map_err(failed)?;
     for log in ["-wal", "-shm"] {
@@ -142,5 +140,14 @@ fn set_aside(path: &Path) -> Result<PathBuf, SpoolError> {
             _ => {}
         }
     }
-    Ok(aside)
+    Ok((aside, nth))
+}
+
+/// An epoch for the file after the `nth` damaged one. A caller with a fixed seed (a test, a demo) offers the same epoch
+/// at every start; after damage it must not come back, for its sequence numbers are taken. SplitMix64 finaliser.
+fn another_epoch(offered: u64, nth: u32) -> u64 {
+    let mut z = offered.wrapping_add(u64::from(nth).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) >> 1
 }

@@ -35,7 +35,7 @@ pub struct Spool {
 
 impl Spool {
     /// Opens the file, or makes it with `new_epoch` (random, below 2^63). A damaged file is renamed to
-    /// `<path>.damaged-<n>` and a new one begins, with `new_epoch`.
+    /// `<path>.damaged-<n>` and a new one begins, with an epoch derived from `new_epoch` and `n`.
     ///
     /// # Errors
     /// When the file is in use, of another box, of a newer layout, or cannot be written.

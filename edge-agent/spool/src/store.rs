@@ -74,9 +74,7 @@ pub(crate) fn totals(connection: &Connection, stream: Stream) -> rusqlite::Resul
 /// The chunks of the open batch, in order.
 pub(crate) fn open_chunks(connection: &Connection, stream: Stream) -> rusqlite::Result<Vec<SealedBatch>> {
     connection
-        .prepare(
-            "SELECT first_seq, count, bytes FROM batch WHERE stream = ?1 AND sealed = 0 ORDER BY first_seq",
-        )?
+        .prepare("SELECT first_seq, count, bytes FROM batch WHERE stream = ?1 AND sealed = 0 ORDER BY first_seq")?
         .query_map([code(stream)], |row| batch(stream, row))?
         .collect()
 }

@@ -1,0 +1,30 @@
+//! Why the agent ends.
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+
+/// Why the agent ended without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The spool.
+    #[error(transparent)]
+    Spool(#[from] tournee_spool::SpoolError),
+    /// The serial line cannot be opened and the agent was told to end with it.
+    #[error("cannot open the serial line {path}: {source}; check serial.path and the rights on it")]
+    Serial {
+        /// The device.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A part of the agent ended by itself.
+    #[error("{0} ended unexpectedly; its log lines say why")]
+    Ended(&'static str),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}

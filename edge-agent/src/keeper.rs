@@ -1,0 +1,197 @@
+//! The owner of the spool: one thread, group commits, requests of the uplink.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tournee_payload::{Ack, Sample, Stream};
+use tournee_spool::{AckOutcome, GapReason, SealedBatch, Spool, SpoolError};
+
+/// Uncommitted samples that do not wait for the interval.
+const COMMIT_SAMPLES: usize = 2_000;
+/// Uncommitted samples beyond which nothing more is taken: the disk is too slow or refuses.
+const MOST_UNCOMMITTED: usize = 50_000;
+/// Calls of the reader that may wait.
+pub(crate) const SAMPLE_QUEUE: usize = 64;
+
+/// What the keeper tells after every change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpoolStatus {
+    pub generated: BTreeMap<Stream, u64>,
+    pub acknowledged: BTreeMap<Stream, u64>,
+    pub given_up: BTreeMap<Stream, u64>,
+    /// Samples in the spool, gap rows included.
+    pub pending: u64,
+    /// The reader has ended, and everything it brought is committed (and sealed, when asked for).
+    pub input_done: bool,
+}
+
+impl SpoolStatus {
+    fn of(spool: &Spool, input_done: bool) -> Self {
+        let each = |count: &dyn Fn(Stream) -> u64| Stream::ALL.into_iter().map(|s| (s, count(s))).collect();
+        Self {
+            generated: spool.generated(),
+            acknowledged: each(&|stream| spool.acknowledged(stream)),
+            given_up: each(&|stream| spool.given_up(stream)),
+            pending: spool.pending_total().samples,
+            input_done,
+        }
+    }
+}
+
+enum Request {
+    Peek { stream: Stream, from_seq: u64, reply: oneshot::Sender<Option<SealedBatch>> },
+    Acknowledge { ack: Ack, reply: oneshot::Sender<AckOutcome> },
+    GiveUp { stream: Stream, first_seq: u64, reason: GapReason, reply: oneshot::Sender<u64> },
+}
+
+/// The keeper is gone; its own result says why.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// The uplink's way to the spool.
+#[derive(Clone)]
+pub(crate) struct SpoolHandle {
+    requests: mpsc::Sender<Request>,
+}
+
+impl SpoolHandle {
+    pub async fn peek(&self, stream: Stream, from_seq: u64) -> Result<Option<SealedBatch>, Gone> {
+        self.ask(|reply| Request::Peek { stream, from_seq, reply }).await
+    }
+
+    pub async fn acknowledge(&self, ack: Ack) -> Result<AckOutcome, Gone> {
+        self.ask(|reply| Request::Acknowledge { ack, reply }).await
+    }
+
+    pub async fn give_up(&self, stream: Stream, first_seq: u64, reason: GapReason) -> Result<u64, Gone> {
+        self.ask(|reply| Request::GiveUp { stream, first_seq, reason, reply }).await
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+}
+
+/// The ends of a running keeper.
+pub(crate) struct Keeper {
+    pub samples: mpsc::Sender<Vec<Sample>>,
+    pub handle: SpoolHandle,
+    pub status: watch::Receiver<SpoolStatus>,
+    /// How it ended: when all senders of samples and all handles are gone, or on damage.
+    pub ended: oneshot::Receiver<Result<SpoolStatus, SpoolError>>,
+}
+
+/// Starts the thread. `seal_at_end`: when the reader ends, close the open batches so that all can be sent.
+pub(crate) fn start(spool: Spool, commit_interval: Duration, seal_at_end: bool) -> std::io::Result<Keeper> {
+    let (samples, sample_queue) = mpsc::channel(SAMPLE_QUEUE);
+    let (requests, request_queue) = mpsc::channel(32);
+    let (status_sender, status) = watch::channel(SpoolStatus::of(&spool, false));
+    let (end_sender, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
+        let work = Work { spool, commit_interval, seal_at_end, input_done: false, status: status_sender };
+        let result = runtime.block_on(work.run(sample_queue, request_queue));
+        let _ = end_sender.send(result);
+    })?;
+    Ok(Keeper { samples, handle: SpoolHandle { requests }, status, ended })
+}
+
+struct Work {
+    spool: Spool,
+    commit_interval: Duration,
+    seal_at_end: bool,
+    input_done: bool,
+    status: watch::Sender<SpoolStatus>,
+}
+
+impl Work {
+    async fn run(
+        mut self,
+        mut samples: mpsc::Receiver<Vec<Sample>>,
+        mut requests: mpsc::Receiver<Request>,
+    ) -> Result<SpoolStatus, SpoolError> {
+        let mut commit_at: Option<Instant> = None;
+        let mut input_open = true;
+        let mut requests_open = true;
+        while input_open || requests_open || commit_at.is_some() {
+            let due = commit_at.unwrap_or_else(Instant::now);
+            tokio::select! {
+                biased;
+                request = requests.recv(), if requests_open => match request {
+                    Some(request) => self.serve(request)?,
+                    None => requests_open = false,
+                },
+                () = tokio::time::sleep_until(due), if commit_at.is_some() => {
+                    commit_at = if self.commit(!input_open)? { None } else { Some(Instant::now() + self.commit_interval) };
+                }
+                more = samples.recv(), if input_open && self.spool.uncommitted() < MOST_UNCOMMITTED => match more {
+                    Some(more) => {
+                        self.spool.append(&more)?;
+                        let now = Instant::now();
+                        let due = commit_at.get_or_insert(now + self.commit_interval);
+                        if self.spool.uncommitted() >= COMMIT_SAMPLES {
+                            *due = (*due).min(now);
+                        }
+                    }
+                    None => {
+                        input_open = false;
+                        commit_at = Some(Instant::now());
+                    }
+                },
+            }
+        }
+        Ok(SpoolStatus::of(&self.spool, self.input_done))
+    }
+
+    /// Commits. False when the database refused and it has to be tried again; nothing is lost then.
+    fn commit(&mut self, last: bool) -> Result<bool, SpoolError> {
+        let result = if last && self.seal_at_end { self.spool.seal_all() } else { self.spool.commit() };
+        match result {
+            Ok(()) => {
+                self.input_done = last;
+                self.tell();
+                Ok(true)
+            }
+            Err(error) if error.is_damage() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "the spool cannot be written; trying again, the serial line waits");
+                Ok(false)
+            }
+        }
+    }
+
+    fn serve(&mut self, request: Request) -> Result<(), SpoolError> {
+        // Whoever asked may be gone: then the answer is for nobody.
+        match request {
+            Request::Peek { stream, from_seq, reply } => {
+                let given_up = self.spool.given_up(stream);
+                let _ = reply.send(self.spool.peek(stream, from_seq)?);
+                if self.spool.given_up(stream) != given_up {
+                    self.tell();
+                }
+            }
+            Request::Acknowledge { ack, reply } => {
+                let _ = reply.send(self.spool.acknowledge(ack.stream, ack.epoch, ack.next_seq)?);
+                self.tell();
+            }
+            Request::GiveUp { stream, first_seq, reason, reply } => {
+                let _ = reply.send(self.spool.give_up(stream, first_seq, reason)?);
+                self.tell();
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let now = SpoolStatus::of(&self.spool, self.input_done);
+        self.status.send_if_modified(|old| {
+            let changed = *old != now;
+            *old = now;
+            changed
+        });
+    }
+}

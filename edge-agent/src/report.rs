@@ -1,0 +1,103 @@
+//! What the agent tells while it runs and when it ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tournee_features::LineCounters;
+use tournee_payload::{BoxId, Stream};
+
+/// How the agent is, at any moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Samples committed to the spool since it was made, per stream.
+    pub generated: BTreeMap<Stream, u64>,
+    /// Samples deleted by the watermark since then, per stream.
+    pub acknowledged: BTreeMap<Stream, u64>,
+    /// Samples given up since then, per stream.
+    pub given_up: BTreeMap<Stream, u64>,
+    /// Samples in the spool.
+    pub pending: u64,
+    /// The broker is there.
+    pub connected: bool,
+    /// The line.
+    pub line: LineCounters,
+}
+
+impl AgentStatus {
+    /// Samples of the measuring streams; gap rows are book-keeping and not counted.
+    #[must_use]
+    pub fn generated_total(&self) -> u64 {
+        measured(&self.generated)
+    }
+
+    /// Samples of the measuring streams that the lake has acknowledged.
+    #[must_use]
+    pub fn acknowledged_total(&self) -> u64 {
+        measured(&self.acknowledged)
+    }
+}
+
+/// What the agent did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentReport {
+    /// The box.
+    pub box_id: BoxId,
+    /// The epoch of its spool.
+    pub epoch: u64,
+    /// Samples committed to the spool since it was made, per stream. `generated = acknowledged + pending + gaps`.
+    pub generated: BTreeMap<Stream, u64>,
+    /// Samples deleted by the watermark since then, per stream.
+    pub acknowledged: BTreeMap<Stream, u64>,
+    /// Samples given up since then, each named by a gap row.
+    pub gaps: u64,
+    /// Samples still in the spool, gap rows included.
+    pub pending: u64,
+    /// The line, since the agent started.
+    pub line: LineCounters,
+    /// Values outside of their field's range that were emptied, since the agent started.
+    pub voided_values: u64,
+    /// Batches published since the agent started, repetitions included.
+    pub published_batches: u64,
+    /// Watermarks and commands that could not be read or were not for this spool.
+    pub refused_messages: u64,
+    /// A damaged spool was renamed to this at the start.
+    pub set_aside: Option<PathBuf>,
+}
+
+impl AgentReport {
+    /// Samples of the measuring streams; gap rows are book-keeping and not counted.
+    #[must_use]
+    pub fn generated_samples(&self) -> u64 {
+        measured(&self.generated)
+    }
+
+    /// The report for programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let per_stream = |map: &BTreeMap<Stream, u64>| {
+            Value::Object(map.iter().map(|(stream, count)| (stream.name().to_owned(), json!(count))).collect())
+        };
+        json!({
+            "box_id": self.box_id.as_str(),
+            "epoch": self.epoch,
+            "generated_samples": self.generated_samples(),
+            "generated": per_stream(&self.generated),
+            "acknowledged": per_stream(&self.acknowledged),
+            "gaps": self.gaps,
+            "pending": self.pending,
+            "frames_ok": self.line.frames_ok,
+            "frames_bad": self.line.frames_bad,
+            "frames_lost": self.line.frames_lost,
+            "frames_unknown": self.line.frames_unknown,
+            "voided_values": self.voided_values,
+            "published_batches": self.published_batches,
+            "refused_messages": self.refused_messages,
+            "set_aside": self.set_aside.as_ref().map(|path| path.display().to_string()),
+        })
+    }
+}
+
+fn measured(counts: &BTreeMap<Stream, u64>) -> u64 {
+    counts.iter().filter(|(stream, _)| **stream != Stream::Gap).map(|(_, count)| count).sum()
+}

@@ -1,0 +1,195 @@
+//! The wiring.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tournee_features::LineCounters;
+use tournee_payload::{BoxId, Status, Stream};
+use tournee_spool::{Spool, SpoolConfig};
+
+use crate::config::AgentConfig;
+use crate::error::AgentError;
+use crate::keeper::{self, Keeper, SpoolStatus};
+use crate::line::Line;
+use crate::link::Target;
+use crate::report::{AgentReport, AgentStatus};
+use crate::rumqtt::RumqttLink;
+use crate::serial::{self, ReaderReport};
+use crate::uplink::Uplink;
+use crate::uplink_task::{UplinkReport, UplinkTask, state_message};
+
+/// What is asked of one run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// When the line is closed at its other end: finish the pipeline, seal, send everything, wait until the lake has
+    /// it, end. Without it the agent waits for the line to come back.
+    pub finish_on_eof: bool,
+    /// Makes the epoch of a new spool and the jitter repeatable, for tests and demos. The epoch also depends on the box.
+    /// Never use it twice over the same lake with a spool that was removed in between: the epoch would come back.
+    pub epoch_seed: Option<u64>,
+}
+
+/// Runs an agent until `shutdown`, or with `finish_on_eof` until its line ends and the lake has everything. On
+/// `shutdown` everything that was read is committed; what is in the spool is sent by the next run.
+///
+/// # Errors
+/// A configuration that is not accepted, a spool that cannot be opened, with `finish_on_eof` a line that cannot be
+/// opened, or a spool that breaks under way.
+pub async fn run(
+    config: AgentConfig,
+    options: RunOptions,
+    shutdown: CancellationToken,
+    status: watch::Sender<AgentStatus>,
+) -> Result<AgentReport, AgentError> {
+    config.check()?;
+    let mut rng = rng(options.epoch_seed, &config.box_id);
+    let new_epoch = rng.random::<u64>() >> 1;
+    let spool_config = SpoolConfig::new(config.box_id.clone(), config.spool.max_bytes);
+    let spool_path = config.spool.path.clone();
+    let (spool, opened) = tokio::task::spawn_blocking(move || Spool::open(&spool_path, spool_config, new_epoch))
+        .await
+        .map_err(|_| AgentError::Ended("opening the spool"))??;
+    let epoch = spool.epoch();
+    tracing::info!(box_id = %config.box_id, epoch, created = opened.created, "spool open");
+    let watermarks = Stream::ALL.into_iter().map(|stream| (stream, spool.acknowledged_seq(stream))).collect();
+    let commit_interval = Duration::from_millis(config.spool.commit_interval_ms);
+    let keeper = keeper::start(spool, commit_interval, options.finish_on_eof).map_err(AgentError::Thread)?;
+
+    // A child, so that a part that fails stops the others and not the caller.
+    let stop = shutdown.child_token();
+    let _stop_on_return = stop.clone().drop_guard();
+    let Keeper { samples, handle, status: spool_status, mut ended } = keeper;
+    let (line_sender, line) = watch::channel(LineCounters::default());
+    let (connected_sender, connected) = watch::channel(false);
+    let mqtt = &config.mqtt;
+    let uplink = UplinkTask {
+        box_id: config.box_id.clone(),
+        epoch,
+        target: Target {
+            box_id: config.box_id.clone(),
+            host: mqtt.host.clone(),
+            port: mqtt.port,
+            keep_alive: Duration::from_secs(u64::from(mqtt.keep_alive_s)),
+            last_will: state_message(&config.box_id, epoch, Status::Lost),
+        },
+        machine: Uplink::new(&watermarks, mqtt.ahead_batches, Duration::from_secs(mqtt.watermark_timeout_s)),
+        spool: handle,
+        status: spool_status.clone(),
+        connected: connected_sender,
+        finish_when_empty: options.finish_on_eof,
+        rng,
+        shutdown: stop.clone(),
+        report: UplinkReport::default(),
+    };
+    let mut uplink = tokio::spawn(uplink.run::<RumqttLink>());
+    let pipeline = Line::new(config.profile.clone());
+    let reader =
+        serial::read(config.serial.clone(), options.finish_on_eof, pipeline, samples, line_sender, stop.clone());
+    let mut reader = tokio::spawn(reader);
+
+    let mut views = Views { spool: spool_status, connected, line };
+    let mut read: Option<ReaderReport> = None;
+    let mut sent: Option<UplinkReport> = None;
+    let kept = loop {
+        status.send_replace(views.status());
+        tokio::select! {
+            biased;
+            result = &mut reader, if read.is_none() => {
+                read = Some(result.map_err(|_| AgentError::Ended("the serial reader"))??);
+            }
+            result = &mut uplink, if sent.is_none() => {
+                sent = Some(result.map_err(|_| AgentError::Ended("the uplink"))?);
+                // The uplink also ends when the keeper is gone; the keeper ends when reader and uplink are.
+                stop.cancel();
+            }
+            result = &mut ended => break result.map_err(|_| AgentError::Ended("the spool"))??,
+            () = views.changed() => {}
+        }
+    };
+    // The keeper ended well, so whoever fed it has ended or is about to.
+    let read = match read {
+        Some(read) => read,
+        None => reader.await.map_err(|_| AgentError::Ended("the serial reader"))??,
+    };
+    let sent = match sent {
+        Some(sent) => sent,
+        None => uplink.await.map_err(|_| AgentError::Ended("the uplink"))?,
+    };
+    let report = AgentReport {
+        box_id: config.box_id,
+        epoch,
+        generated: kept.generated.clone(),
+        acknowledged: kept.acknowledged.clone(),
+        gaps: kept.given_up.values().sum(),
+        pending: kept.pending,
+        line: read.line,
+        voided_values: read.voided_values,
+        published_batches: sent.published_batches,
+        refused_messages: sent.refused_messages,
+        set_aside: opened.set_aside,
+    };
+    status.send_replace(AgentStatus { connected: false, line: read.line, ..status_of(&kept) });
+    tracing::info!(
+        box_id = %report.box_id, generated = report.generated_samples(), pending = report.pending, gaps = report.gaps,
+        "agent ended"
+    );
+    Ok(report)
+}
+
+/// What the parts show while they run.
+struct Views {
+    spool: watch::Receiver<SpoolStatus>,
+    connected: watch::Receiver<bool>,
+    line: watch::Receiver<LineCounters>,
+}
+
+impl Views {
+    fn status(&mut self) -> AgentStatus {
+        AgentStatus {
+            connected: *self.connected.borrow_and_update(),
+            line: *self.line.borrow_and_update(),
+            ..status_of(&self.spool.borrow_and_update())
+        }
+    }
+
+    /// At most ten times a second: the line's counters change with every read.
+    async fn changed(&mut self) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::select! {
+            Ok(()) = self.spool.changed() => {}
+            Ok(()) = self.connected.changed() => {}
+            Ok(()) = self.line.changed() => {}
+            else => std::future::pending().await,
+        }
+    }
+}
+
+fn status_of(spool: &SpoolStatus) -> AgentStatus {
+    AgentStatus {
+        generated: spool.generated.clone(),
+        acknowledged: spool.acknowledged.clone(),
+        given_up: spool.given_up.clone(),
+        pending: spool.pending,
+        ..AgentStatus::default()
+    }
+}
+
+/// Random, or repeatable per seed and box.
+fn rng(seed: Option<u64>, box_id: &BoxId) -> StdRng {
+    match seed {
+        None => StdRng::from_os_rng(),
+        Some(seed) => {
+            let mut bytes = [0; 32];
+            let text = seed.to_le_bytes().into_iter().chain(box_id.as_str().bytes());
+            for (at, byte) in text.enumerate() {
+                if let Some(slot) = bytes.get_mut(at % 32) {
+                    *slot ^= byte.rotate_left((at / 32) as u32);
+                }
+            }
+            StdRng::from_seed(bytes)
+        }
+    }
+}

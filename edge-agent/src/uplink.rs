@@ -1,0 +1,263 @@
+//! What to publish next. A state machine without IO: the clock, the spool and the broker are arguments.
+//!
+//! It knows per stream the watermark (below it the lake has everything) and a cursor (below it everything was sent at
+//! least once on this connection). A PUBACK frees the window; a watermark moves the floor; everything that casts doubt
+//! on what is on its way (a new connection, a refusal, a watermark that stays away) puts the cursor back.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tournee_payload::Stream;
+
+use crate::link::Outcome;
+
+/// Publishes that may wait for their PUBACK.
+pub(crate) const WINDOW_BATCHES: usize = 16;
+/// How long a stream rests after the broker did not take a batch.
+const REFUSED_REST: Duration = Duration::from_secs(2);
+/// MQTT bytes of a PUBLISH beside topic and payload, at the most: header, lengths, packet id, properties.
+const PUBLISH_HEAD_BYTES: usize = 16;
+/// A watermark timeout is doubled this often at the most while nothing comes back.
+const MOST_DOUBLINGS: u32 = 4;
+
+/// Names a publish until its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Token(u64);
+
+/// A batch without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub first_seq: u64,
+    /// Exclusive.
+    pub end_seq: u64,
+}
+
+/// What to do with a batch that was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Publish it and report the answer under this token.
+    Publish(Token),
+    /// The broker would close the connection on it: give it up.
+    TooLarge,
+}
+
+/// What the passing of time asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// No watermark for too long: the cursors were put back.
+    Rewound,
+    /// No watermark and no PUBACK for too long: make a new connection.
+    Reconnect,
+}
+
+/// How far the uplink is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Offline,
+    /// There is more to send than may be on its way, or answers are awaited.
+    Draining,
+    /// Everything that is sealed was sent and answered.
+    Live,
+}
+
+#[derive(Debug, Default)]
+struct Cursor {
+    watermark: u64,
+    next_seq: u64,
+    /// Sent and not below the watermark, in order.
+    sent: VecDeque<Span>,
+    /// The spool had nothing after `next_seq`.
+    dry: bool,
+    rest_until: Option<Duration>,
+}
+
+impl Cursor {
+    fn rewind_to(&mut self, seq: u64) {
+        self.next_seq = self.next_seq.min(seq).max(self.watermark);
+        while self.sent.back().is_some_and(|span| span.end_seq > self.next_seq) {
+            self.sent.pop_back();
+        }
+        self.dry = false;
+    }
+}
+
+/// The state machine. Times are durations since any fixed moment.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    cursors: BTreeMap<Stream, Cursor>,
+    in_flight: BTreeMap<Token, (Stream, Span)>,
+    /// The broker's limit, while connected.
+    session: Option<Option<u32>>,
+    ahead_batches: usize,
+    watermark_timeout: Duration,
+    last_progress: Duration,
+    fruitless: u32,
+    tokens: u64,
+    turn: usize,
+}
+
+impl Uplink {
+    pub fn new(watermarks: &BTreeMap<Stream, u64>, ahead_batches: usize, watermark_timeout: Duration) -> Self {
+        let cursors = Stream::ALL
+            .into_iter()
+            .map(|stream| {
+                let watermark = watermarks.get(&stream).copied().unwrap_or(0);
+                (stream, Cursor { watermark, next_seq: watermark, ..Cursor::default() })
+            })
+            .collect();
+        Self {
+            cursors,
+            in_flight: BTreeMap::new(),
+            session: None,
+            ahead_batches,
+            watermark_timeout,
+            last_progress: Duration::ZERO,
+            fruitless: 0,
+            tokens: 0,
+            turn: 0,
+        }
+    }
+
+    /// A new connection. The broker is memory that may be lost: everything above the watermark is sent again.
+    pub fn connected(&mut self, now: Duration, max_packet_bytes: Option<u32>) {
+        self.session = Some(max_packet_bytes);
+        self.in_flight.clear();
+        self.last_progress = now;
+        self.rewind();
+        for cursor in self.cursors.values_mut() {
+            cursor.rest_until = None;
+        }
+    }
+
+    /// The connection is over.
+    pub fn disconnected(&mut self) {
+        self.session = None;
+        self.in_flight.clear();
+    }
+
+    /// The spool may have sealed more.
+    pub fn available(&mut self) {
+        for cursor in self.cursors.values_mut() {
+            cursor.dry = false;
+        }
+    }
+
+    /// What to fetch next: a stream and the sequence number from which on. None while nothing may be sent.
+    pub fn wanted(&mut self, now: Duration) -> Option<(Stream, u64)> {
+        self.session?;
+        let ahead: usize = self.cursors.values().map(|cursor| cursor.sent.len()).sum();
+        if self.in_flight.len() >= WINDOW_BATCHES || ahead >= self.ahead_batches {
+            return None;
+        }
+        // Taking turns: a long backlog of one stream does not hold back the others.
+        for step in 0..Stream::ALL.len() {
+            let at = (self.turn + step) % Stream::ALL.len();
+            let Some(stream) = Stream::ALL.get(at).copied() else { continue };
+            let Some(cursor) = self.cursors.get_mut(&stream) else { continue };
+            if cursor.rest_until.is_some_and(|until| now < until) {
+                continue;
+            }
+            cursor.rest_until = None;
+            if !cursor.dry {
+                self.turn = at + 1;
+                return Some((stream, cursor.next_seq));
+            }
+        }
+        None
+    }
+
+    /// The spool has nothing after the cursor.
+    pub fn nothing_more(&mut self, stream: Stream) {
+        if let Some(cursor) = self.cursors.get_mut(&stream) {
+            cursor.dry = true;
+        }
+    }
+
+    /// The batch that was wanted, and the bytes of its topic and payload.
+    pub fn fetched(&mut self, now: Duration, stream: Stream, span: Span, bytes: usize) -> Verdict {
+        let limit = self.session.flatten().map_or(usize::MAX, |limit| limit as usize);
+        let quiet = self.cursors.values().all(|cursor| cursor.sent.is_empty());
+        let cursor = self.cursors.entry(stream).or_default();
+        cursor.next_seq = cursor.next_seq.max(span.end_seq);
+        if bytes.saturating_add(PUBLISH_HEAD_BYTES) > limit {
+            return Verdict::TooLarge;
+        }
+        if quiet {
+            // The wait for a watermark begins with the first batch that needs one.
+            self.last_progress = now;
+        }
+        cursor.sent.push_back(span);
+        self.tokens += 1;
+        let token = Token(self.tokens);
+        self.in_flight.insert(token, (stream, span));
+        Verdict::Publish(token)
+    }
+
+    /// The broker's answer. Answers of an older connection are for nobody.
+    pub fn answered(&mut self, now: Duration, token: Token, outcome: Outcome) {
+        let Some((stream, span)) = self.in_flight.remove(&token) else { return };
+        let Some(cursor) = self.cursors.get_mut(&stream) else { return };
+        match outcome {
+            Outcome::Accepted => {}
+            Outcome::Lost => cursor.rewind_to(span.first_seq),
+            Outcome::NoSubscriber | Outcome::Refused(_) => {
+                cursor.rewind_to(span.first_seq);
+                cursor.rest_until = Some(now + REFUSED_REST);
+            }
+        }
+    }
+
+    /// The lake has everything of `stream` below `next_seq`, and the spool agreed.
+    pub fn watermark(&mut self, now: Duration, stream: Stream, next_seq: u64) {
+        let cursor = self.cursors.entry(stream).or_default();
+        if next_seq <= cursor.watermark {
+            return;
+        }
+        cursor.watermark = next_seq;
+        cursor.next_seq = cursor.next_seq.max(next_seq);
+        while cursor.sent.front().is_some_and(|span| span.end_seq <= next_seq) {
+            cursor.sent.pop_front();
+        }
+        self.last_progress = now;
+        self.fruitless = 0;
+    }
+
+    /// Looks at the clock.
+    pub fn due(&mut self, now: Duration) -> Due {
+        if self.session.is_none() || self.cursors.values().all(|cursor| cursor.sent.is_empty()) {
+            return Due::Nothing;
+        }
+        let patience = self.watermark_timeout.saturating_mul(1 << self.fruitless.min(MOST_DOUBLINGS));
+        if now.saturating_sub(self.last_progress) < patience {
+            return Due::Nothing;
+        }
+        self.last_progress = now;
+        self.fruitless += 1;
+        if !self.in_flight.is_empty() {
+            return Due::Reconnect;
+        }
+        self.rewind();
+        Due::Rewound
+    }
+
+    pub fn phase(&self) -> Phase {
+        if self.session.is_none() {
+            Phase::Offline
+        } else if self.in_flight.is_empty() && self.cursors.values().all(|cursor| cursor.dry) {
+            Phase::Live
+        } else {
+            Phase::Draining
+        }
+    }
+
+    fn rewind(&mut self) {
+        for cursor in self.cursors.values_mut() {
+            cursor.rewind_to(cursor.watermark);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "uplink_tests.rs"]
+mod tests;

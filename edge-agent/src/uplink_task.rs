@@ -1,0 +1,251 @@
+//! The IO edge of the uplink: connects, subscribes, and does what the state machine says.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use rand::Rng;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tournee_payload::{AckMessage, BoxId, StateMessage, Status, Stream, Topic};
+use tournee_spool::{AckOutcome, GapReason};
+
+use crate::backoff::Backoff;
+use crate::keeper::{Gone, SpoolHandle, SpoolStatus};
+use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
+use crate::uplink::{Due, Phase, Span, Uplink, Verdict};
+
+const TICK: Duration = Duration::from_millis(250);
+const RECONNECT_FIRST: Duration = Duration::from_millis(250);
+/// A fleet that comes back after an outage spreads over this (components: 40,000 TLS handshakes are 40 core-seconds).
+const RECONNECT_MOST: Duration = Duration::from_secs(60);
+
+/// What the uplink counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UplinkReport {
+    pub published_batches: u64,
+    pub refused_messages: u64,
+}
+
+/// Everything that the uplink works with.
+pub(crate) struct UplinkTask {
+    pub box_id: BoxId,
+    pub epoch: u64,
+    pub target: Target,
+    pub machine: Uplink,
+    pub spool: SpoolHandle,
+    pub status: watch::Receiver<SpoolStatus>,
+    pub connected: watch::Sender<bool>,
+    /// End when the reader has ended and the lake has everything.
+    pub finish_when_empty: bool,
+    pub rng: StdRng,
+    pub shutdown: CancellationToken,
+    pub report: UplinkReport,
+}
+
+/// The last will, and what is said on connecting and on leaving.
+pub(crate) fn state_message(box_id: &BoxId, epoch: u64, status: Status) -> (String, Vec<u8>) {
+    let message = StateMessage { box_id: box_id.clone(), status, epoch };
+    (Topic::state(box_id).to_string(), message.encode())
+}
+
+/// Why a connection ended.
+enum End {
+    /// Nothing more to do.
+    Done,
+    /// It broke, or has to be made anew.
+    Broken(LinkError),
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Gone> for End {
+    // The keeper's own result tells why; without it there is nothing to send.
+    fn from(_: Gone) -> Self {
+        Self::Done
+    }
+}
+
+impl UplinkTask {
+    /// Works until `shutdown`, or, with `finish_when_empty`, until the lake has everything.
+    pub async fn run<L: Link>(mut self) -> UplinkReport {
+        let start = Instant::now();
+        let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_MOST);
+        let shutdown = self.shutdown.clone();
+        while !self.finished() {
+            let connecting = tokio::select! {
+                () = shutdown.cancelled() => break,
+                connecting = L::connect(&self.target) => connecting,
+            };
+            let error = match connecting {
+                Ok((link, session)) => {
+                    tracing::info!(host = self.target.host, port = self.target.port, "connected to the broker");
+                    let since = Instant::now();
+                    let end = self.session(link, session, start).await;
+                    self.machine.disconnected();
+                    self.connected.send_replace(false);
+                    match end {
+                        End::Done => break,
+                        End::Broken(error) => {
+                            // A broker that greets and hangs up is no better than none.
+                            if since.elapsed() > Duration::from_secs(10) {
+                                backoff.reset();
+                            }
+                            error
+                        }
+                    }
+                }
+                Err(error) => error,
+            };
+            let wait = backoff.next(self.rng.random());
+            tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "no broker; the spool keeps everything");
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.report
+    }
+
+    fn finished(&self) -> bool {
+        let status = self.status.borrow();
+        self.finish_when_empty && status.input_done && status.pending == 0
+    }
+
+    async fn session<L: Link>(&mut self, mut link: L, session: Session, start: Instant) -> End {
+        let end = match self.work(&mut link, session, start).await {
+            Ok(()) => End::Done,
+            Err(end) => end,
+        };
+        if matches!(end, End::Done) {
+            let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Stopped);
+            if let Ok(ack) = link.publish(topic, payload, true).await {
+                let _ = tokio::time::timeout(Duration::from_secs(2), ack).await;
+            }
+            link.close().await;
+        }
+        end
+    }
+
+    async fn work<L: Link>(&mut self, link: &mut L, session: Session, start: Instant) -> Result<(), End> {
+        let shutdown = self.shutdown.clone();
+        let down_ack = Topic::down_ack(&self.box_id).to_string();
+        link.subscribe(down_ack.clone()).await?;
+        let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Connected);
+        let _greeting = link.publish(topic, payload, true).await?;
+        self.machine.connected(start.elapsed(), session.max_packet_bytes);
+        self.connected.send_replace(true);
+        let mut answers = FuturesUnordered::new();
+        let mut clock = tokio::time::interval(TICK);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut phase = Phase::Offline;
+        loop {
+            if self.finished() {
+                return Ok(());
+            }
+            while let Some((stream, from_seq)) = self.machine.wanted(start.elapsed()) {
+                let Some(batch) = self.spool.peek(stream, from_seq).await? else {
+                    self.machine.nothing_more(stream);
+                    continue;
+                };
+                let topic = Topic::up(&self.box_id, stream).to_string();
+                let span = Span { first_seq: batch.first_seq, end_seq: batch.end_seq() };
+                let bytes = topic.len() + batch.bytes.len();
+                match self.machine.fetched(start.elapsed(), stream, span, bytes) {
+                    Verdict::Publish(token) => {
+                        let ack = link.publish(topic, batch.bytes, false).await?;
+                        self.report.published_batches += 1;
+                        answers.push(async move { (token, ack.await) });
+                    }
+                    Verdict::TooLarge => self.too_large(stream, span, bytes, session).await?,
+                }
+                if shutdown.is_cancelled() {
+                    return Ok(());
+                }
+            }
+            if phase != self.machine.phase() {
+                phase = self.machine.phase();
+                tracing::debug!(?phase, "uplink");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                Some((token, outcome)) = answers.next(), if !answers.is_empty() => {
+                    if !matches!(outcome, Outcome::Accepted | Outcome::Lost) {
+                        tracing::warn!(?outcome, "the broker did not take a batch; it is sent again");
+                    }
+                    self.machine.answered(start.elapsed(), token, outcome);
+                }
+                message = link.next() => {
+                    let message = message?;
+                    if message.topic == down_ack {
+                        self.watermarks(&message, start).await?;
+                    }
+                }
+                changed = self.status.changed() => match changed {
+                    Ok(()) => self.machine.available(),
+                    Err(_) => return Ok(()),
+                },
+                _ = clock.tick() => match self.machine.due(start.elapsed()) {
+                    Due::Nothing => {}
+                    Due::Rewound => tracing::warn!("no watermark for too long; sending again from the last one"),
+                    Due::Reconnect => return Err(LinkError("no watermark and no PUBACK for too long".to_owned()).into()),
+                },
+            }
+        }
+    }
+
+    async fn too_large(&mut self, stream: Stream, span: Span, bytes: usize, session: Session) -> Result<(), End> {
+        let limit = session.max_packet_bytes;
+        tracing::error!(
+            stream = stream.name(),
+            bytes,
+            ?limit,
+            "the broker's packet limit is below our batches: raise it"
+        );
+        // A gap cannot be recorded by giving a gap up.
+        if stream == Stream::Gap {
+            return Err(LinkError("the broker's packet limit is too small for a gap record".to_owned()).into());
+        }
+        self.spool.give_up(stream, span.first_seq, GapReason::TooLargeForBroker).await?;
+        Ok(())
+    }
+
+    async fn watermarks(&mut self, message: &Incoming, start: Instant) -> Result<(), End> {
+        let read = match AckMessage::decode(&message.payload) {
+            Ok(read) if read.box_id == self.box_id => read,
+            Ok(read) => {
+                tracing::warn!(other = %read.box_id, "a watermark of another box under our topic");
+                self.report.refused_messages += 1;
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!(%error, reason = error.reason(), "a watermark that cannot be read");
+                self.report.refused_messages += 1;
+                return Ok(());
+            }
+        };
+        for ack in read.acks {
+            match self.spool.acknowledge(ack).await? {
+                AckOutcome::Deleted(_) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
+                // Retained, from a spool before this one.
+                AckOutcome::OtherEpoch => {}
+                AckOutcome::Beyond => {
+                    self.report.refused_messages += 1;
+                    tracing::error!(
+                        stream = ack.stream.name(),
+                        next_seq = ack.next_seq,
+                        "a watermark beyond everything this spool ever offered: the file is an old copy. Stop the agent \
+                         and move the file away, a new one begins a new epoch"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}

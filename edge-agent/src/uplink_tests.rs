@@ -1,0 +1,268 @@
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A spool of `batches` sealed batches of ten samples of one stream.
+struct Road {
+    uplink: Uplink,
+    batches: u64,
+}
+
+impl Road {
+    fn new(batches: u64) -> Self {
+        Self { uplink: Uplink::new(&BTreeMap::new(), 64, TIMEOUT), batches }
+    }
+
+    /// Fetches all that may be fetched: first sequence numbers and tokens.
+    fn pump(&mut self, now: Duration) -> Vec<(u64, Token)> {
+        let mut published = Vec::new();
+        while let Some((stream, from)) = self.uplink.wanted(now) {
+            let first_seq = from / 10 * 10;
+            if stream != Stream::Air || first_seq >= self.batches * 10 {
+                self.uplink.nothing_more(stream);
+                continue;
+            }
+            match self.uplink.fetched(now, stream, Span { first_seq, end_seq: first_seq + 10 }, 1_000) {
+                Verdict::Publish(token) => published.push((first_seq, token)),
+                Verdict::TooLarge => {}
+            }
+        }
+        published
+    }
+
+    fn accept(&mut self, now: Duration, published: &[(u64, Token)]) {
+        for (_, token) in published {
+            self.uplink.answered(now, *token, Outcome::Accepted);
+        }
+    }
+}
+
+fn firsts(published: &[(u64, Token)]) -> Vec<u64> {
+    published.iter().map(|(first, _)| *first).collect()
+}
+
+#[test]
+fn offline_nothing_is_sent_and_live_all_is() {
+    let mut road = Road::new(3);
+    assert_eq!(road.pump(s(0)), []);
+    assert_eq!(road.uplink.phase(), Phase::Offline);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    assert_eq!(firsts(&sent), [0, 10, 20]);
+    assert_eq!(road.uplink.phase(), Phase::Draining);
+    road.accept(s(1), &sent);
+    assert_eq!(road.uplink.phase(), Phase::Live);
+}
+
+#[test]
+fn the_window_is_freed_by_pubacks_in_any_order() {
+    let mut road = Road::new(40);
+    road.uplink.connected(s(0), None);
+    let mut sent = road.pump(s(0));
+    assert_eq!(sent.len(), WINDOW_BATCHES);
+    sent.reverse();
+    road.accept(s(0), &sent[..5]);
+    assert_eq!(firsts(&road.pump(s(0))), [160, 170, 180, 190, 200]);
+}
+
+#[test]
+fn no_more_than_agreed_goes_ahead_of_the_watermark() {
+    let mut road = Road::new(1_000);
+    road.uplink.connected(s(0), None);
+    let mut total = 0;
+    loop {
+        let sent = road.pump(s(0));
+        if sent.is_empty() {
+            break;
+        }
+        total += sent.len();
+        road.accept(s(0), &sent);
+    }
+    assert_eq!(total, 64);
+    road.uplink.watermark(s(1), Stream::Air, 25);
+    assert_eq!(firsts(&road.pump(s(1))), [640, 650], "two whole batches are below the watermark");
+}
+
+#[test]
+fn a_withheld_watermark_sends_everything_again_more_and_more_patiently() {
+    let mut road = Road::new(3);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(10));
+    road.accept(s(11), &sent);
+    assert_eq!(road.uplink.due(s(309)), Due::Nothing, "the wait began with the first batch, at 10 s");
+    assert_eq!(road.uplink.due(s(310)), Due::Rewound);
+    let again = road.pump(s(310));
+    assert_eq!(firsts(&again), [0, 10, 20]);
+    road.accept(s(311), &again);
+    assert_eq!(road.uplink.due(s(310 + 599)), Due::Nothing);
+    assert_eq!(road.uplink.due(s(310 + 600)), Due::Rewound);
+    let again = road.pump(s(910));
+    road.accept(s(911), &again);
+    road.uplink.watermark(s(912), Stream::Air, 10);
+    assert_eq!(road.uplink.due(s(912 + 299)), Due::Nothing);
+    assert_eq!(road.uplink.due(s(912 + 300)), Due::Rewound, "patience is as at first after progress");
+    assert_eq!(firsts(&road.pump(s(1_300))), [10, 20], "from the watermark, not from the start");
+    road.uplink.watermark(s(1_301), Stream::Air, 30);
+    assert_eq!(road.uplink.due(s(999_999)), Due::Nothing, "nothing is awaited");
+}
+
+#[test]
+fn lost_pubacks_end_in_a_new_connection() {
+    let mut road = Road::new(3);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    road.accept(s(0), &sent[..2]);
+    assert_eq!(road.uplink.due(s(300)), Due::Reconnect);
+    road.uplink.disconnected();
+    assert_eq!(road.pump(s(301)), []);
+    road.uplink.connected(s(302), None);
+    assert_eq!(firsts(&road.pump(s(302))), [0, 10, 20]);
+    road.uplink.answered(s(303), sent[2].1, Outcome::Refused(0x97));
+    assert_eq!(road.pump(s(303)), [], "an answer of the old connection is for nobody");
+}
+
+#[test]
+fn a_new_connection_starts_at_the_watermark() {
+    let mut road = Road::new(5);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    road.accept(s(0), &sent);
+    road.uplink.watermark(s(1), Stream::Air, 20);
+    road.uplink.disconnected();
+    road.uplink.connected(s(2), None);
+    assert_eq!(firsts(&road.pump(s(2))), [20, 30, 40]);
+    road.uplink.watermark(s(3), Stream::Air, 10);
+    road.uplink.disconnected();
+    road.uplink.connected(s(4), None);
+    assert_eq!(firsts(&road.pump(s(4))), [20, 30, 40], "a watermark that arrives late does not go back");
+}
+
+#[test]
+fn a_session_reset_sends_again_at_once_a_refusal_after_a_rest() {
+    let mut road = Road::new(4);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    road.uplink.answered(s(0), sent[1].1, Outcome::Lost);
+    assert_eq!(firsts(&road.pump(s(0))), [10, 20, 30]);
+    let mut road = Road::new(4);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    road.uplink.answered(s(0), sent[2].1, Outcome::NoSubscriber);
+    assert_eq!(road.pump(s(1)), [], "a broker without ingest is not hammered");
+    assert_eq!(firsts(&road.pump(s(2))), [20, 30]);
+}
+
+#[test]
+fn a_batch_that_the_broker_would_choke_on_is_never_published() {
+    let mut uplink = Uplink::new(&BTreeMap::new(), 64, TIMEOUT);
+    uplink.connected(s(0), Some(1_024));
+    let span = Span { first_seq: 0, end_seq: 10 };
+    assert_eq!(uplink.fetched(s(0), Stream::Air, span, 1_009), Verdict::TooLarge);
+    let next = Span { first_seq: 10, end_seq: 20 };
+    assert!(matches!(uplink.fetched(s(0), Stream::Air, next, 1_008), Verdict::Publish(_)));
+    assert_eq!(uplink.wanted(s(0)).map(|(stream, _)| stream), Some(Stream::Air));
+}
+
+#[test]
+fn streams_take_turns() {
+    let mut uplink = Uplink::new(&BTreeMap::from([(Stream::Track, 7)]), 64, TIMEOUT);
+    uplink.connected(s(0), None);
+    let mut turns = Vec::new();
+    for at in 0..10 {
+        let (stream, from) = uplink.wanted(s(0)).unwrap();
+        turns.push(stream);
+        uplink.fetched(s(0), stream, Span { first_seq: from, end_seq: from + 1 + at }, 10);
+    }
+    assert_eq!(turns[..8], Stream::ALL);
+    assert_eq!(turns[8..], Stream::ALL[..2]);
+}
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Seal(u8),
+        Pump,
+        Answer { at: u8, outcome: u8 },
+        Commit,
+        Break,
+        Connect,
+        Wait(u16),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (1..20u8).prop_map(Step::Seal),
+            Just(Step::Pump),
+            (any::<u8>(), 0..8u8).prop_map(|(at, outcome)| Step::Answer { at, outcome }),
+            Just(Step::Commit),
+            Just(Step::Break),
+            Just(Step::Connect),
+            (1..2_000u16).prop_map(Step::Wait),
+        ];
+        prop::collection::vec(step, 1..120)
+    }
+
+    proptest! {
+        /// Whatever a broker does, a lake that commits what reached it gets everything once the storm is over.
+        #[test]
+        fn everything_arrives_in_the_end(steps in steps()) {
+            let mut road = Road::new(0);
+            let mut now = s(0);
+            let mut flying: Vec<(u64, Token)> = Vec::new();
+            let mut broker = std::collections::BTreeSet::new();
+            let mut lake = std::collections::BTreeSet::new();
+            let mut sealed = 0;
+            let contiguous = |lake: &std::collections::BTreeSet<u64>| (0..).map(|n| n * 10).find(|f| !lake.contains(f)).unwrap();
+            for step in steps {
+                match step {
+                    Step::Seal(n) => {
+                        sealed += u64::from(n);
+                        road.batches = sealed;
+                        road.uplink.available();
+                    }
+                    Step::Pump => flying.extend(road.pump(now)),
+                    Step::Answer { at, outcome } if !flying.is_empty() => {
+                        let (first, token) = flying.remove(usize::from(at) % flying.len());
+                        let outcome = match outcome {
+                            0 => Outcome::NoSubscriber,
+                            1 => Outcome::Refused(0x97),
+                            2 => Outcome::Lost,
+                            _ => { broker.insert(first); Outcome::Accepted }
+                        };
+                        road.uplink.answered(now, token, outcome);
+                    }
+                    Step::Answer { .. } => {}
+                    Step::Commit => {
+                        lake.append(&mut broker);
+                        road.uplink.watermark(now, Stream::Air, contiguous(&lake));
+                    }
+                    Step::Break => { road.uplink.disconnected(); flying.clear(); broker.clear(); }
+                    Step::Connect => { flying.clear(); road.uplink.connected(now, None); }
+                    Step::Wait(seconds) => {
+                        now += s(u64::from(seconds));
+                        if road.uplink.due(now) == Due::Reconnect { road.uplink.disconnected(); flying.clear(); }
+                    }
+                }
+                prop_assert!(flying.len() <= 2 * WINDOW_BATCHES);
+            }
+            road.uplink.disconnected();
+            road.uplink.connected(now, None);
+            for _ in 0..200 {
+                now += s(3);
+                let sent = road.pump(now);
+                road.accept(now, &sent);
+                lake.extend(sent.iter().map(|(first, _)| *first));
+                road.uplink.watermark(now, Stream::Air, contiguous(&lake));
+            }
+            prop_assert_eq!(lake.len() as u64, sealed);
+            prop_assert_eq!(road.uplink.phase(), Phase::Live);
+        }
+    }
+}
