@@ -284,7 +284,7 @@ impl Place<'_> {
                 .filter(|(name, _)| name.starts_with(&reason.input))
                 .flat_map(|(_, rows)| rows)
                 .copied()
-                .filter(|row| row.section_id == one.section_id && row.value == reason.value)
+                .filter(|row| row.section_id == one.section_id && same(row.value, reason.value))
                 .collect();
             if behind.is_empty() || behind.iter().any(|row| !self.published.gates.is_public(row)) {
                 return None;
@@ -319,6 +319,11 @@ impl Place<'_> {
             left_out: BTreeMap::from([(reason, left_out)]),
         }
     }
+}
+
+/// Equal but for the last digits: reasons are stored as JSON, and a parser of JSON may miss the last bit of a number.
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
 fn line(section: &Section) -> Vec<[f64; 2]> {
