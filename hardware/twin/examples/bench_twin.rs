@@ -1,9 +1,13 @@
 //! How long three boxes take for fourteen rounds, with and without reading them back. Run with `--release`.
 
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tournee_link::{Decoder, Event};
+use tournee_twin::port::TwinPort;
 use tournee_twin::{LineNoise, Town, TwinBox, World, demo_plan};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,5 +45,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         making * 1e6 / seconds as f64,
         bytes as f64 / 1e6 / reading,
     );
+    over_a_terminal(world)
+}
+
+/// The same bytes of one box through a pseudo-terminal.
+fn over_a_terminal(world: Arc<World>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut port = TwinPort::open()?;
+    // Without O_NOCTTY the line could become the terminal that controls this process, and its end would kill it.
+    let flags = nix::fcntl::OFlag::O_NOCTTY.bits();
+    let mut line = OpenOptions::new().read(true).custom_flags(flags).open(port.path())?;
+    let begun = Instant::now();
+    let reader = std::thread::spawn(move || {
+        let (mut frames, mut buffer, mut decoder) = (0_u64, [0_u8; 4_096], Decoder::new());
+        while let Ok(len @ 1..) = line.read(&mut buffer) {
+            decoder.feed(&buffer[..len], |event| frames += u64::from(matches!(event, Event::Frame { .. })));
+        }
+        frames
+    });
+    let mut twin = TwinBox::new(world, 1, 0, demo_plan(0, 14), LineNoise::CLEAN);
+    port.pump(&mut twin, |_| ())?;
+    let frames = reader.join().map_err(|_| "the reader failed")?;
+    let sent = twin.counters();
+    println!("terminal: {frames} of {} frames, {} bytes in {:?}", sent.frames_sent, sent.bytes_sent, begun.elapsed());
     Ok(())
 }

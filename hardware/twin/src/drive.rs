@@ -289,3 +289,45 @@ fn junction(world: &World, from: Way, to: Way, rng: &mut ChaCha8Rng) -> Option<L
     }
     speed_mps.is_finite().then_some(Limit { at_m, speed_mps, wait_s: 0.0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::town::Town;
+
+    #[test]
+    fn driving_is_stop_and_go_within_what_a_van_does() {
+        let world = World::new(1, Town::grid(6, 6, 100.0)).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut vehicle = Vehicle::new(&world);
+        vehicle.restart(&world, 1.0, &mut rng);
+        let (mut standing, mut usable, mut turning) = (0, 0, 0);
+        let steps = 30 * 60 * STEPS_PER_S;
+        let mut before = vehicle.position().unwrap();
+        for _ in 0..steps {
+            vehicle.steer(&world, &mut rng);
+            for _ in 0..SAMPLES_PER_STEP {
+                vehicle.roll(&world);
+            }
+            let [forward, left] = vehicle.accel_mps2();
+            assert!(forward.abs() < 2.0 && left.abs() <= TURN_LATERAL_MPS2 + 0.2, "{forward} {left}");
+            assert!(vehicle.speed_mps() <= 13.2);
+            standing += u32::from(vehicle.speed_mps() < 0.1);
+            usable += u32::from(vehicle.speed_mps() > 20.0 / 3.6);
+            turning += u32::from(vehicle.yaw_radps.abs() > 0.3);
+            // Positions follow each other: no jumps.
+            let now = vehicle.position().unwrap();
+            let point = |position: Position| world.places[position.way.street].course.point(position.at_m);
+            let (a, b) = (point(before), point(now));
+            assert!((b.0 - a.0).hypot(b.1 - a.1) < 1.5);
+            before = now;
+        }
+        let share = |count: u32| f64::from(count) / f64::from(steps);
+        assert!((0.03..0.4).contains(&share(standing)), "{}", share(standing));
+        assert!(share(usable) > 0.4, "{}", share(usable));
+        assert!(share(turning) > 0.02, "{}", share(turning));
+        assert!((8_000.0..16_000.0).contains(&vehicle.driven_m()), "{}", vehicle.driven_m());
+    }
+}

@@ -25,6 +25,7 @@ const LOOK_MS: u8 = 50;
 ///
 /// The reader opens [`TwinPort::path`] like any serial port, best before [`TwinPort::pump`] starts: what is written
 /// earlier waits in the kernel (some 20 kB, then the twin waits) unless the reader flushes its input when it opens.
+/// It must open it with `O_NOCTTY`, as serial libraries do: else the end of the line may end the reader's process.
 /// The port keeps the slave open too, so that a reader may come, go and come back without a hang-up in between.
 #[derive(Debug)]
 pub struct TwinPort {

@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ fn twin(duration_s: u32) -> TwinBox {
 
 /// Reads until the line is hung up, now and then resting for `rest`.
 fn read_all(path: &std::path::Path, rest: Duration) -> std::thread::JoinHandle<Vec<u8>> {
-    let mut line = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let flags = nix::fcntl::OFlag::O_NOCTTY.bits();
+    let mut line = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).unwrap();
     std::thread::spawn(move || {
         let mut all = Vec::new();
         let mut buffer = [0_u8; 1_024];
