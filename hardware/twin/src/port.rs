@@ -113,7 +113,7 @@ impl TwinPort {
     /// A look at the slave can find nothing while the kernel still holds up to 64 KiB behind it: between the moment at
     /// which the reader has emptied the 4 KiB in front and the one at which the kernel moves the next ones up. An empty
     /// frame (one 0x00, which every decoder passes over) makes the kernel move them at once. So each turn of sending
-    /// one and finding nothing left has moved 4 KiB or everything; [`DRAIN_TURNS`] in a row have moved everything.
+    /// one and finding nothing left has moved 4 KiB or everything; twenty in a row have moved everything.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] when something is left after the stall limit; the line is closed then too.
