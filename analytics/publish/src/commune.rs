@@ -130,12 +130,17 @@ impl Place<'_> {
 
     fn indicator_table(&self, kind: &Kind, rows: &[&Indicator]) -> Result<FeatureTable, PublishError> {
         let value = ColumnType::Real { decimals: kind.decimals };
+        // A partner's numbers are whatever the partner says they are: no word on medians and corrections of ours.
+        let partner = !rows.is_empty() && rows.iter().all(|one| one.origin == "partner");
+        let what =
+            if partner { "Valeur communiquée par un partenaire, reprise telle quelle." } else { &kind.caption.fr };
+        let how = if partner { "Valeur du partenaire" } else { "Médiane des passages" };
         let worst = kind.classes.len();
         let mut columns = place_columns();
         columns.extend([
             column("indicateur", ColumnType::Text, "Indicateur", "Nom technique de l'indicateur"),
             column("indicateur_libelle", ColumnType::Text, "Indicateur", "Nom de l'indicateur"),
-            column("valeur", value, "Valeur", format!("Médiane des passages, {}. {}", kind.unit, kind.caption.fr)),
+            column("valeur", value, "Valeur", format!("{how}, {}. {what}", kind.unit)),
             column("unite", ColumnType::Text, "Unité", "Unité de la valeur et de l'intervalle"),
             column("classe", ColumnType::Integer, "Classe", format!("De 1 (meilleure) à {worst} ; {}", kind.scale.fr)),
             column("classe_libelle", ColumnType::Text, "Classe", "Classe en toutes lettres"),
@@ -195,7 +200,7 @@ impl Place<'_> {
             ]);
             table.push(Feature { id: section.id.clone(), line: line(section), values })?;
         }
-        table.metadata = self.metadata(format!("{} Échelle : {}.", kind.caption.fr, kind.scale.fr), &shown, left_out);
+        table.metadata = self.metadata(format!("{what} Échelle : {}.", kind.scale.fr), &shown, left_out);
         Ok(table)
     }
 

@@ -22,6 +22,8 @@ fn every_joined_value_of_dublin_is_in_the_files() {
     assert_eq!(rows, values.len(), "a partner's rows need no gate and none is lost");
     assert!(tables[0].metadata.licence.contains("CC-BY-4.0") && tables[0].metadata.licence.contains("ODbL-1.0"));
 
+    assert!(tables[0].metadata.description.starts_with("Valeur communiquée par un partenaire"));
+
     let bytes = gpkg(&tables, Crs::for_commune("IE-D")).unwrap();
     let sizes = [geojson(&tables).len(), csv_open(&tables).unwrap().len(), csv_fr(&tables).unwrap().len(), bytes.len()];
     println!("{rows} rows: GeoJSON, CSV, CSV-fr, GeoPackage of {sizes:?} bytes");
