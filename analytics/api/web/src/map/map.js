@@ -4,6 +4,7 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 
 import { t } from '../i18n.js';
 import { twoColours } from '../legend.js';
+import { licenceName } from '../ui/parts.js';
 import { readCamera, writeCamera } from '../view.js';
 import { MEASURED, classColour, style } from './style.js';
 
@@ -93,7 +94,7 @@ export class TownMap {
       const padding = { top: 64, right: 40, bottom: 48, left: wide ? 320 : 24 };
       this.map.fitBounds(bounds, { padding, animate: false, maxZoom: 16 });
     }
-    this.#credit(territory.attributions.map((one) => one.credit));
+    this.#credit(territory.attributions.map((one) => `${one.credit} (${licenceName(one.licence)})`));
   }
 
   /** Shows a measured layer in the legend's colours; without one, the streets alone. */

@@ -2,7 +2,7 @@
 
 const WIDTH = ['interpolate', ['exponential', 1.5], ['zoom'], 12, 1.4, 15, 4, 18, 12];
 const BASE_WIDTH = ['interpolate', ['exponential', 1.5], ['zoom'], 12, 0.6, 15, 2.6, 18, 14];
-const wider = (by) => ['interpolate', ['exponential', 1.5], ['zoom'], 12, 1.4 + by, 15, 4 + by, 18, 12 + by];
+const wider = (by) => ['interpolate', ['exponential', 1.5], ['zoom'], 12, 1.4 + by / 3, 15, 4 + by, 18, 12 + by];
 const EMPTY = { type: 'FeatureCollection', features: [] };
 const ROUND = { 'line-cap': 'round', 'line-join': 'round' };
 

@@ -2,7 +2,7 @@ import { classColourOf, classLabel } from '../legend.js';
 import { downloadUrl } from '../api.js';
 import { h } from '../dom.js';
 import { count, currentLang, date, fixed, number, pick, t } from '../i18n.js';
-import { confidenceName, ruleName, streetName, swatch } from './parts.js';
+import { confidenceName, licenceName, ruleName, streetName, swatch } from './parts.js';
 
 /** Rows put on the page at once: enough to scroll, few enough to stay quick on a phone. */
 const STEP = 60;
@@ -177,7 +177,7 @@ export function downloads({ territory, generatedAt, dataVersion }) {
       'ul',
       { class: 'sources' },
       territory.attributions.map((one) =>
-        h('li', {}, h('strong', {}, one.credit), ' ', h('span', { class: 'hint' }, [one.source, one.licence].join(' · '))),
+        h('li', {}, h('strong', {}, one.credit), ' ', h('span', { class: 'hint' }, [one.source, licenceName(one.licence)].join(' · '))),
       ),
     ),
     h('p', { class: 'version' }, t('data.version', { version: dataVersion, date: date(generatedAt) })),

@@ -14,6 +14,11 @@ export const streetName = (name) => name || t('street.unnamed');
 /** Name of a rule; a rule that this page does not know yet shows its id. */
 export const ruleName = (rule) => (has(`rule.${rule}`) ? t(`rule.${rule}`) : rule.replaceAll('_', ' '));
 
+const LICENCES = { 'etalab-2.0': 'Licence Ouverte 2.0', 'ODbL-1.0': 'ODbL 1.0', 'CC-BY-4.0': 'CC BY 4.0' };
+
+/** Name of a licence as its readers know it; an unknown one shows its identifier. */
+export const licenceName = (licence) => LICENCES[licence] ?? licence;
+
 /** Name of a confidence. */
 export const confidenceName = (confidence) => t(`confidence.${confidence}`);
 
