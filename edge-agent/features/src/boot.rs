@@ -334,6 +334,12 @@ impl Boot {
             }
             sample.set(ids::FLAGS, Some(i64::from(bits)));
         }
+        // Rounded to the last digit, even a believed position could become the one that means "none".
+        if sample.get(ids::LAT_DEG) == Some(0) && sample.get(ids::LON_DEG) == Some(0) {
+            sample.set(ids::LAT_DEG, None);
+            sample.set(ids::LON_DEG, None);
+            sample.set(ids::FLAGS, Some(i64::from(bits | flags::NO_POSITION)));
+        }
         match from {
             Where::None => out.push(sample),
             Where::Tick | Where::Fix(_) => self.trim.push(sample, odometer_m),

@@ -162,13 +162,20 @@ fn a_pothole_is_one_event_at_its_place() {
     assert!(event.peak_mps2 > 2.0 && event.z > 6.0 && event.flags == 0);
 }
 
+/// Processor time of this thread where the system tells it, else the time of day: the machine may be busy with others.
+fn busy_s() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let busy_ns = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    busy_ns.map_or_else(|| std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64(), |ns| ns * 1e-9)
+}
+
 /// A day of a vehicle, 400 Hz for 75 000 s, in less than 3 s: only where the code is optimised.
 #[test]
 #[cfg_attr(debug_assertions, ignore = "measures optimised code: cargo test --release")]
 fn a_day_at_400_hz_takes_less_than_three_seconds() {
     let mut builder = WindowBuilder::new(VehicleProfile::default().road);
     builder.set_rate_hz(400.0);
-    let begin = std::time::Instant::now();
+    let begin_s = busy_s();
     let mut noise = 1_u64;
     let mut windows = 0;
     for n in 0..30_000_000_i64 {
@@ -183,7 +190,7 @@ fn a_day_at_400_hz_takes_less_than_three_seconds() {
     }
     builder.finish();
     windows += builder.drain().count();
-    let seconds = begin.elapsed().as_secs_f64();
+    let seconds = busy_s() - begin_s;
     println!("30 000 000 samples, {windows} windows and events in {seconds:.2} s");
     assert!((37_400..37_600).contains(&windows), "{windows}");
     assert!(seconds < 3.0, "{seconds} s");

@@ -15,7 +15,9 @@ pub enum ImportError {
     #[error("mapping: {0}")]
     Profile(#[from] ProfileError),
     /// Acceleration without motion.
-    #[error("this mapping makes road windows from acceleration and needs the file with the motion too: give it with --motion FILE")]
+    #[error(
+        "this mapping makes road windows from acceleration and needs the file with the motion too: give it with --motion FILE"
+    )]
     MotionMissing,
     /// A motion file for rows that need none.
     #[error("this mapping has no [accelerometer] table: leave the motion file out")]

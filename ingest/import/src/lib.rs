@@ -18,7 +18,8 @@ use std::io::Read;
 
 pub use error::ImportError;
 pub use mapping::{
-    AccelerometerMapping, ColumnMapping, CsvMapping, Duplicates, Mapping, MotionMapping, RefuseMapping, TimeMapping, When,
+    AccelerometerMapping, ColumnMapping, CsvMapping, Duplicates, Mapping, MotionMapping, RefuseMapping, TimeMapping,
+    When,
 };
 pub use report::ImportReport;
 use tournee_payload::Sample;

@@ -193,11 +193,20 @@ impl Mapping {
     /// # Errors
     /// No such stream.
     pub fn stream(&self) -> Result<Stream, ImportError> {
-        Stream::from_name(&self.stream).filter(|stream| !matches!(stream, Stream::Gap | Stream::Health)).ok_or_else(|| {
-            let known: Vec<&str> =
-                Stream::ALL.iter().filter(|s| !matches!(s, Stream::Gap | Stream::Health)).map(|s| s.name()).collect();
-            ImportError::Mapping(format!("no stream `{}` for imports; there are: {}", self.stream, known.join(", ")))
-        })
+        Stream::from_name(&self.stream).filter(|stream| !matches!(stream, Stream::Gap | Stream::Health)).ok_or_else(
+            || {
+                let known: Vec<&str> = Stream::ALL
+                    .iter()
+                    .filter(|s| !matches!(s, Stream::Gap | Stream::Health))
+                    .map(|s| s.name())
+                    .collect();
+                ImportError::Mapping(format!(
+                    "no stream `{}` for imports; there are: {}",
+                    self.stream,
+                    known.join(", ")
+                ))
+            },
+        )
     }
 
     /// A field of the stream by its name.
@@ -205,7 +214,11 @@ impl Mapping {
         let list = fields(self.stream()?);
         list.iter().find(|field| field.name == name).ok_or_else(|| {
             let known: Vec<&str> = list.iter().map(|field| field.name).collect();
-            ImportError::Mapping(format!("no field `{name}` in stream {}; there are: {}", self.stream, known.join(", ")))
+            ImportError::Mapping(format!(
+                "no field `{name}` in stream {}; there are: {}",
+                self.stream,
+                known.join(", ")
+            ))
         })
     }
 
@@ -248,7 +261,9 @@ impl Mapping {
                 self.profile()?;
                 for time in [&self.time, &accelerometer.motion.time] {
                     if time.format != "seconds" {
-                        return wrong("acceleration and motion meet on the device's clock: format = \"seconds\"".to_owned());
+                        return wrong(
+                            "acceleration and motion meet on the device's clock: format = \"seconds\"".to_owned(),
+                        );
                     }
                 }
                 if accelerometer.motion.utc.format == "seconds" {

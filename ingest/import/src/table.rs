@@ -120,7 +120,8 @@ pub fn read<T>(
     }
     let is_gzip = head.starts_with(&[0x1f, 0x8b]);
     let state = {
-        let plain: Box<dyn Read + '_> = if is_gzip { Box::new(MultiGzDecoder::new(&mut raw)) } else { Box::new(&mut raw) };
+        let plain: Box<dyn Read + '_> =
+            if is_gzip { Box::new(MultiGzDecoder::new(&mut raw)) } else { Box::new(&mut raw) };
         let mut text = BufReader::with_capacity(SNIFF, LineLimit { inner: plain, since_newline: 0 });
         sniff(file, text.fill_buf().map_err(broken(0))?, is_gzip)?;
         parse(file, &mut text, mapping, on_header, &mut on_row)?
@@ -149,7 +150,8 @@ fn parse<T>(
         return Err(ImportError::Empty { file });
     }
     let names = record.iter().enumerate().map(|(at, name)| {
-        let name = String::from_utf8_lossy(name);
+        // Complaints name columns and are one line.
+        let name = String::from_utf8_lossy(name).replace(|c: char| c.is_control(), "?");
         // Spreadsheets write a byte order mark.
         if at == 0 { name.trim_start_matches('\u{feff}').trim().to_owned() } else { name.trim().to_owned() }
     });
@@ -180,5 +182,9 @@ fn sniff(file: &'static str, head: &[u8], is_gzip: bool) -> Result<(), ImportErr
 }
 
 fn shorten(text: &str) -> String {
-    if text.chars().count() <= 300 { text.to_owned() } else { format!("{}…", text.chars().take(300).collect::<String>()) }
+    if text.chars().count() <= 300 {
+        text.to_owned()
+    } else {
+        format!("{}…", text.chars().take(300).collect::<String>())
+    }
 }

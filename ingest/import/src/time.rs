@@ -109,7 +109,10 @@ mod tests {
     #[test]
     fn counts_and_offsets() {
         assert_eq!(clock("unix_ms", None).unwrap().read("1533226488299.0").unwrap().t_us, 1_533_226_488_299_000);
-        assert_eq!(clock("rfc3339", None).unwrap().read("2026-01-01T01:00:00+01:00").unwrap().t_us, 1_767_225_600_000_000);
+        assert_eq!(
+            clock("rfc3339", None).unwrap().read("2026-01-01T01:00:00+01:00").unwrap().t_us,
+            1_767_225_600_000_000
+        );
         for bad in ["NaN", "inf", "1e300", "", "12 h"] {
             assert_eq!(clock("unix_s", None).unwrap().read(bad), Err("bad_time"), "{bad}");
         }
