@@ -96,16 +96,16 @@ const fn default_commit_interval_ms() -> u64 {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// Not TOML, an unknown key, a missing key, or a value of the wrong kind.
-    #[error("the configuration cannot be used: {0}\n`edge-agent config --explain` lists every key")]
-    Toml(#[from] toml::de::Error),
+    #[error("the configuration cannot be used (`edge-agent config --explain` lists every key): {0}")]
+    Toml(String),
     /// A value outside of what is accepted.
     #[error("{key} = {value} is not accepted: {expected}")]
     Value {
@@ -117,7 +117,7 @@ pub enum ConfigError {
         expected: String,
     },
     /// The box id.
-    #[error("box_id is not accepted: {0}")]
+    #[error("box_id is not accepted")]
     BoxId(#[from] BoxIdError),
 }
 
@@ -145,7 +145,7 @@ impl AgentConfig {
     /// # Errors
     /// The first thing that is wrong, with its key or line.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Toml(error.to_string()))?;
         config.check()?;
         Ok(config)
     }
@@ -155,8 +155,7 @@ impl AgentConfig {
     /// # Errors
     /// As [`from_toml`](Self::from_toml), and when the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
         Self::from_toml(&text)
     }
 

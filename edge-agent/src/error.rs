@@ -14,12 +14,12 @@ pub enum AgentError {
     #[error(transparent)]
     Spool(#[from] tournee_spool::SpoolError),
     /// The serial line cannot be opened and the agent was told to end with it.
-    #[error("cannot open the serial line {path}: {source}; check serial.path and the rights on it")]
+    #[error("cannot open the serial line {path}: {cause}; check serial.path and the rights on it")]
     Serial {
         /// The device.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A part of the agent ended by itself.
     #[error("{0} ended unexpectedly; its log lines say why")]

@@ -158,7 +158,8 @@ impl Work {
             }
             Err(error) if error.is_damage() => Err(error),
             Err(error) => {
-                tracing::error!(%error, "the spool cannot be written; trying again, the serial line waits");
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the spool cannot be written; trying again, the serial line waits");
                 Ok(false)
             }
         }

@@ -46,7 +46,7 @@ pub(crate) async fn read(
                 }
                 tracing::warn!(path = %config.path.display(), "serial line closed; is the box unplugged?");
             }
-            Err(source) if finish_on_eof => break Err(AgentError::Serial { path: config.path.clone(), source }),
+            Err(cause) if finish_on_eof => break Err(AgentError::Serial { path: config.path.clone(), cause }),
             Err(error) => tracing::warn!(path = %config.path.display(), %error, "serial line cannot be opened"),
         }
         // One reader, one line: no herd to spread, so no randomness.

@@ -39,18 +39,26 @@ pub enum SpoolError {
     #[error("stream {0} has no sequence numbers left")]
     Exhausted(&'static str),
     /// Batches cannot be written.
-    #[error("cannot encode a batch: {0}")]
+    #[error("cannot encode a batch")]
     Encode(#[from] tournee_payload::EncodeError),
     /// The database.
-    #[error("spool database: {0}")]
+    #[error("the spool database failed")]
     Database(#[from] rusqlite::Error),
     /// The file system.
-    #[error("spool file {path}: {source}")]
+    #[error("spool file {path}: {cause}")]
     File {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
+    },
+    /// The file cannot be opened or made.
+    #[error("cannot open the spool {path}: {cause}; check spool.path, that its directory exists, and the rights on it")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: rusqlite::Error,
     },
 }
 

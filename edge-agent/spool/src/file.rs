@@ -51,7 +51,7 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
         Ok((connection, epoch, created)) => {
             Ok((connection, OpenReport { epoch, created, set_aside: None, damage: None }))
         }
-        Err(Trouble::Refused(error)) => Err(error),
+        Err(Trouble::Refused(error)) => Err(named(error, path)),
         Err(Trouble::Damaged(damage)) => {
             let (aside, nth) = set_aside(path)?;
             tracing::error!(file = %aside.display(), damage, "damaged spool set aside, a new epoch begins");
@@ -60,12 +60,20 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
                     let report = OpenReport { epoch, created, set_aside: Some(aside), damage: Some(damage) };
                     Ok((connection, report))
                 }
-                Err(Trouble::Refused(error)) => Err(error),
+                Err(Trouble::Refused(error)) => Err(named(error, path)),
                 Err(Trouble::Damaged(again)) => {
-                    Err(SpoolError::File { path: path.to_owned(), source: std::io::Error::other(again) })
+                    Err(SpoolError::File { path: path.to_owned(), cause: std::io::Error::other(again) })
                 }
             }
         }
+    }
+}
+
+/// A database that cannot be opened, with its path.
+fn named(error: SpoolError, path: &Path) -> SpoolError {
+    match error {
+        SpoolError::Database(cause) => SpoolError::Open { path: path.to_owned(), cause },
+        other => other,
     }
 }
 
@@ -130,7 +138,7 @@ fn set_aside(path: &Path) -> Result<(PathBuf, u32), SpoolError> {
     };
     let nth = (1..u32::MAX).find(|n| !with(&format!(".damaged-{n}")).exists()).unwrap_or(u32::MAX);
     let aside = with(&format!(".damaged-{nth}"));
-    let failed = |source| SpoolError::File { path: path.to_owned(), source };
+    let failed = |cause| SpoolError::File { path: path.to_owned(), cause };
     std::fs::rename(path, &aside).map_err(failed)?;
     for log in ["-wal", "-shm"] {
         let mut target = aside.as_os_str().to_owned();
