@@ -136,6 +136,7 @@ async fn write_objects(
     let mut writes: Vec<(PathBuf, Vec<u8>)> = Vec::with_capacity(next.len());
     for (shard, object) in &mut next {
         object.n = objects.get(shard).map_or(0, |known| known.n) + 1;
+        object.nonce = rand::random();
         let unreadable = |source| IngestError::Watermark { path: object_dir(table, *shard), source };
         let bytes = object.to_json().map_err(unreadable)?;
         let hash = object_hash(&bytes);
@@ -145,8 +146,7 @@ async fn write_objects(
     let root = root.to_path_buf();
     let written = tokio::task::spawn_blocking(move || {
         for (path, bytes) in writes {
-            // Named by its content: writing it again after a crash writes the same.
-            put_file(&path, &[bytes.into()], false)?;
+            put_file(&path, &[bytes.into()], true)?;
         }
         Ok(())
     });

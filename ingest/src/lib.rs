@@ -32,3 +32,8 @@ pub use validate::{message, row, stream_table};
 
 /// Every shard of the topic tree: what one worker alone takes.
 pub const ALL_SHARDS: std::ops::RangeInclusive<u8> = 0..=63;
+
+#[cfg(test)]
+mod lake_tests;
+#[cfg(test)]
+mod run_tests;

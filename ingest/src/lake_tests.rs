@@ -1,0 +1,237 @@
+//! Crashes, redelivery, second workers: the promise of exactly-once, tried at every step of a commit.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tournee_lake::Table;
+use tournee_payload::{Batch, BoxId, Sample, Stream, field, shard};
+
+use crate::check::{Account, check};
+use crate::{FailPoint, IngestError, Lake, LakeOptions, Refusal};
+
+/// 2026-01-15T00:00:00Z.
+const T_US: i64 = 1_768_435_200_000_000;
+const NOW_US: i64 = 1_795_000_000_000_000;
+
+fn sample(stream: Stream, seq: u64) -> Sample {
+    let mut sample = Sample::new(stream);
+    sample.set(field::T_US, Some(T_US + seq as i64 * 1_000_000));
+    sample.set(field::LAT_DEG, Some(476_500_000 + seq as i64));
+    sample.set(field::LON_DEG, Some(-20_800_000));
+    sample
+}
+
+fn batch(name: &str, stream: Stream, first_seq: u64, count: u64) -> Batch {
+    let samples = (first_seq..first_seq + count).map(|seq| sample(stream, seq)).collect();
+    Batch { box_id: BoxId::new(name).unwrap(), stream, epoch: 77, first_seq, samples }
+}
+
+fn gap(name: &str, seq: u64, stream: Stream, first: i64, last: i64) -> Batch {
+    let mut batch = batch(name, Stream::Gap, seq, 1);
+    for (id, value) in [(16, stream as i64), (17, first), (18, last), (19, 1)] {
+        batch.samples[0].set(id, Some(value));
+    }
+    batch
+}
+
+/// What one vehicle sends, in full: good rows, refused rows, a gap, and a message that cannot be read.
+fn deliver(lake: &mut Lake) {
+    let mut air = batch("van-01", Stream::Air, 0, 20);
+    air.samples[3].set(field::LAT_DEG, Some(0));
+    air.samples[3].set(field::LON_DEG, Some(0));
+    air.samples[19].set(17, Some(20_001));
+    let road = [batch("van-01", Stream::Road, 0, 5), batch("van-01", Stream::Road, 10, 5)];
+    for batch in
+        [air, gap("van-01", 0, Stream::Road, 5, 9), batch("van-01", Stream::Track, 0, 7)].into_iter().chain(road)
+    {
+        lake.append(batch, NOW_US).unwrap();
+    }
+    lake.refuse(Refusal::message("tournee/v1/00/x/up/air", b"\xff", "payload_envelope", "nonsense"), NOW_US);
+}
+
+const EXPECTED: Account =
+    Account { generated: 20 + 15 + 1 + 7, stored: 18 + 10 + 1 + 7, gaps: 5, refused: 2, duplicates: 0, missing: 0 };
+
+async fn open(root: &Path) -> Lake {
+    Lake::open(root, LakeOptions::default()).await.unwrap()
+}
+
+async fn assert_whole(root: &Path, lake: &Lake) {
+    let found = check(root).await.unwrap();
+    assert_eq!(found.total, EXPECTED);
+    assert!(found.total.holds());
+    assert_eq!((found.quarantined, found.refused_messages), (3, 1));
+    let message = lake.acks(&BoxId::new("van-01").unwrap());
+    let mut next: Vec<(&str, u64)> = message.acks.iter().map(|ack| (ack.stream.name(), ack.next_seq)).collect();
+    next.sort_unstable();
+    assert_eq!(next, [("air", 20), ("gap", 1), ("road", 15), ("track", 7)]);
+    assert!(message.acks.iter().all(|ack| ack.epoch == 77));
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_loses_nothing_and_doubles_nothing() {
+    for point in [FailPoint::BeforeObject, FailPoint::BeforeCommit, FailPoint::AfterCommit] {
+        for table in [Table::Quarantine, Table::Gap, Table::Air, Table::Road, Table::Track] {
+            let dir = tempfile::tempdir().unwrap();
+            let fired = Arc::new(AtomicBool::new(false));
+            let seen = fired.clone();
+            let hook: crate::Hook = Arc::new(move |at, of| {
+                let here = at == point && of == table;
+                seen.fetch_or(here, Ordering::SeqCst);
+                here
+            });
+            let mut lake =
+                Lake::open(dir.path(), LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
+            deliver(&mut lake);
+            let error = lake.commit(NOW_US).await.unwrap_err();
+            assert!(matches!(error, IngestError::Injected(at) if at == point), "{error}");
+            assert!(fired.load(Ordering::SeqCst));
+            drop(lake);
+            // The broker delivers everything again, for nothing of it was acknowledged.
+            let mut lake = open(dir.path()).await;
+            deliver(&mut lake);
+            lake.commit(NOW_US).await.unwrap();
+            assert_whole(dir.path(), &lake).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn redelivery_before_and_after_the_commit_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await;
+    deliver(&mut lake);
+    deliver(&mut lake);
+    // Nothing is promised to the vehicle before the commit.
+    assert!(lake.acks(&BoxId::new("van-01").unwrap()).acks.is_empty());
+    lake.commit(NOW_US).await.unwrap();
+    deliver(&mut lake);
+    assert_eq!(lake.commit(NOW_US).await.unwrap(), crate::CommitReport::default());
+    assert_whole(dir.path(), &lake).await;
+    let totals = lake.totals();
+    assert_eq!((totals.stored, totals.refused_rows, totals.refused_messages), (36, 2, 1));
+    // 38 rows and one message, twice too often; the gap's own range is no row.
+    assert_eq!(totals.duplicates, 2 * (20 + 10 + 1 + 7 + 1));
+    assert_eq!(lake.boxes(), [BoxId::new("van-01").unwrap()]);
+}
+
+#[tokio::test]
+async fn holes_hold_the_watermark_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await;
+    lake.append(batch("van-01", Stream::Air, 10, 5), NOW_US).unwrap();
+    lake.commit(NOW_US).await.unwrap();
+    let next = |lake: &Lake| lake.acks(&BoxId::new("van-01").unwrap()).acks.first().map(|ack| ack.next_seq);
+    assert_eq!(next(&lake), Some(0));
+    lake.append(batch("van-01", Stream::Air, 0, 12), NOW_US).unwrap();
+    lake.commit(NOW_US).await.unwrap();
+    assert_eq!(next(&lake), Some(15));
+    let found = check(dir.path()).await.unwrap();
+    assert_eq!((found.total.stored, found.total.duplicates, found.total.missing), (15, 0, 0));
+}
+
+#[tokio::test]
+async fn a_second_worker_on_the_same_shard_is_fenced_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = (open(dir.path()).await, open(dir.path()).await);
+    one.append(batch("van-01", Stream::Air, 0, 10), NOW_US).unwrap();
+    two.append(batch("van-01", Stream::Air, 5, 10), NOW_US).unwrap();
+    assert_eq!(one.commit(NOW_US).await.unwrap().conflicts, 0);
+    let report = two.commit(NOW_US).await.unwrap();
+    assert_eq!((report.conflicts, report.rows.get("air").copied()), (1, Some(5)));
+    assert_eq!(two.totals().duplicates, 5);
+    // The loser of the next round finds that everything is there already.
+    one.append(batch("van-01", Stream::Air, 10, 5), NOW_US).unwrap();
+    let report = one.commit(NOW_US).await.unwrap();
+    assert_eq!((report.conflicts, report.rows.get("air").copied()), (1, None));
+    let found = check(dir.path()).await.unwrap();
+    assert_eq!((found.total.stored, found.total.duplicates, found.total.missing), (15, 0, 0));
+    assert_eq!(one.acks(&BoxId::new("van-01").unwrap()).acks, two.acks(&BoxId::new("van-01").unwrap()).acks);
+}
+
+#[tokio::test]
+async fn workers_of_different_shards_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..40).map(|number| format!("van-{number}")).collect();
+    let of = |low: bool| names.iter().find(|name| (shard(&BoxId::new(name).unwrap()) < 32) == low).unwrap();
+    let options = |shards| LakeOptions { shards, hook: None };
+    let mut low = Lake::open(dir.path(), options(0..=31)).await.unwrap();
+    let mut high = Lake::open(dir.path(), options(32..=63)).await.unwrap();
+    low.append(batch(of(true), Stream::Air, 0, 3), NOW_US).unwrap();
+    high.append(batch(of(false), Stream::Air, 0, 4), NOW_US).unwrap();
+    assert_eq!(low.commit(NOW_US).await.unwrap().conflicts, 0);
+    assert_eq!(high.commit(NOW_US).await.unwrap().conflicts, 0);
+    assert!(matches!(low.append(batch(of(false), Stream::Air, 0, 1), NOW_US), Err(IngestError::ForeignShard { .. })));
+    // Another division of the shards later: nothing is forgotten.
+    let mut all = open(dir.path()).await;
+    assert_eq!(all.append(batch(of(true), Stream::Air, 0, 3), NOW_US).unwrap().duplicates, 3);
+    assert_eq!(all.append(batch(of(false), Stream::Air, 0, 4), NOW_US).unwrap().duplicates, 4);
+    assert_eq!(check(dir.path()).await.unwrap().total.stored, 7);
+}
+
+#[tokio::test]
+async fn a_missing_watermark_object_stops_ingest_instead_of_doubling_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await;
+    for round in 0..8 {
+        lake.append(batch("van-01", Stream::Air, round, 1), NOW_US).unwrap();
+        lake.commit(NOW_US).await.unwrap();
+    }
+    let objects =
+        dir.path().join(tournee_lake::transaction::object_dir(Table::Air, shard(&BoxId::new("van-01").unwrap())));
+    let files: Vec<_> = std::fs::read_dir(&objects).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 4, "old objects are pruned");
+    for file in files {
+        std::fs::write(file, b"{}").unwrap();
+    }
+    let error = Lake::open(dir.path(), LakeOptions::default()).await.err().unwrap().to_string();
+    assert!(error.contains("restore"), "{error}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_a_file_is_a_one_line_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lake");
+    std::fs::write(&path, b"").unwrap();
+    let error = Lake::open(&path, LakeOptions::default()).await.err().unwrap().to_string();
+    assert!(error.contains("cannot use the lake directory") && error.lines().count() == 1, "{error}");
+}
+
+/// `cargo test --release … -- --ignored --nocapture measure`: what a commit costs.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn measure_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let began = std::time::Instant::now();
+    let mut lake = open(dir.path()).await;
+    println!("open, new lake: {:?}", began.elapsed());
+    let mut times = Vec::new();
+    for round in 0..60_u64 {
+        for stream in [Stream::Air, Stream::Track, Stream::Mobile] {
+            for van in ["van-01", "van-02", "van-03"] {
+                lake.append(batch(van, stream, round * 400, 400), NOW_US).unwrap();
+            }
+        }
+        let began = std::time::Instant::now();
+        lake.commit(NOW_US).await.unwrap();
+        times.push(began.elapsed());
+    }
+    println!("commit of 3,600 rows to 3 tables: first {:?}, tenth {:?}, last {:?}", times[0], times[9], times[59]);
+    let rows: u64 = 100_000;
+    let large = batch("van-01", Stream::Air, 60 * 400, rows);
+    let bytes = tournee_payload::encode(&large).unwrap();
+    let began = std::time::Instant::now();
+    let decoded = tournee_payload::decode(&bytes).unwrap();
+    println!("decode {rows} rows: {:?}", began.elapsed());
+    let began = std::time::Instant::now();
+    lake.append(decoded, NOW_US).unwrap();
+    println!("append: {:?}", began.elapsed());
+    let began = std::time::Instant::now();
+    lake.commit(NOW_US).await.unwrap();
+    println!("commit: {:?}", began.elapsed());
+    drop(lake);
+    let began = std::time::Instant::now();
+    let _lake = open(dir.path()).await;
+    println!("open, 61 commits: {:?}", began.elapsed());
+}

@@ -1,0 +1,156 @@
+//! A worker between a real broker and a real lake, in this process.
+
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tournee_payload::{AckMessage, Batch, BoxId, Sample, Stream, Topic, encode, field};
+
+use crate::check::check;
+use crate::{IngestConfig, IngestStatus, broker, run};
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+struct Vehicle {
+    client: AsyncClient,
+    acks: mpsc::UnboundedReceiver<AckMessage>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Vehicle {
+    fn connect(port: u16, box_id: &BoxId) -> Self {
+        let mut options = MqttOptions::new(box_id.as_str(), ("127.0.0.1", port));
+        options.set_clean_start(true).set_outgoing_inflight_upper_limit(16).set_max_packet_size(Some(262_144));
+        let (client, mut eventloop) = AsyncClient::builder(options).capacity(1_000).build();
+        let (sender, acks) = mpsc::unbounded_channel();
+        let (subscriber, topic) = (client.clone(), Topic::down_ack(box_id).to_string());
+        let task = tokio::spawn(async move {
+            loop {
+                match eventloop.poll().await {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        subscriber.try_subscribe(topic.as_str(), QoS::AtLeastOnce).unwrap();
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let _ = sender.send(AckMessage::decode(&publish.payload).unwrap());
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        });
+        Self { client, acks, task }
+    }
+
+    async fn send(&self, topic: &str, payload: Vec<u8>) {
+        self.client.publish(topic, payload, PublishOptions::at_least_once()).await.unwrap();
+    }
+
+    /// Waits until the watermark of `stream` reaches `next_seq`.
+    async fn told(&mut self, stream: Stream, next_seq: u64) {
+        let wait = async {
+            while let Some(message) = self.acks.recv().await {
+                if message.acks.iter().any(|ack| ack.stream == stream && ack.next_seq == next_seq) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(WITHIN, wait)
+            .await
+            .unwrap_or_else(|_| panic!("{} never reached {next_seq}", stream.name()));
+    }
+}
+
+fn air(box_id: &BoxId, first_seq: u64, count: u64) -> Batch {
+    let sample = |seq: u64| {
+        let mut sample = Sample::new(Stream::Air);
+        sample.set(field::T_US, Some(1_768_435_200_000_000 + seq as i64));
+        sample
+    };
+    let samples = (first_seq..first_seq + count).map(sample).collect();
+    Batch { box_id: box_id.clone(), stream: Stream::Air, epoch: 5, first_seq, samples }
+}
+
+async fn connected(status: &mut watch::Receiver<IngestStatus>) {
+    tokio::time::timeout(WITHIN, status.wait_for(|status| status.connected)).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_the_broker_to_the_lake_and_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let port = broker.local_addr().port();
+    let mut config = IngestConfig::new(dir.path().join("lake"), "127.0.0.1", port);
+    config.commit_interval = Duration::from_millis(40);
+    let box_id = BoxId::new("van-01").unwrap();
+    let topic = Topic::up(&box_id, Stream::Air).to_string();
+
+    // Two lives of the worker: the second must know what the first has stored.
+    for life in 0..2_u64 {
+        let (sender, mut status) = watch::channel(IngestStatus::default());
+        let stop = CancellationToken::new();
+        let worker = tokio::spawn(run(config.clone(), stop.clone(), sender));
+        connected(&mut status).await;
+        let mut vehicle = Vehicle::connect(port, &box_id);
+        if life == 1 {
+            // Retained, or published again at the start: the vehicle need not send first.
+            vehicle.told(Stream::Air, 300).await;
+        }
+        for first in (0..300).step_by(50) {
+            vehicle.send(&topic, encode(&air(&box_id, life * 250 + first, 50)).unwrap()).await;
+        }
+        vehicle.send(&topic, b"nonsense".to_vec()).await;
+        let other = Topic::up(&BoxId::new("van-02").unwrap(), Stream::Air).to_string();
+        vehicle.send(&other, encode(&air(&box_id, 0, 1)).unwrap()).await;
+        vehicle.told(Stream::Air, life * 250 + 300).await;
+        let refused = if life == 0 { 2 } else { 0 };
+        let wait = status.wait_for(|status| status.messages >= 8 && status.pending_messages == 0);
+        let seen = tokio::time::timeout(WITHIN, wait).await.unwrap().unwrap().clone();
+        assert_eq!(seen.totals.refused_messages, refused);
+        stop.cancel();
+        let report = tokio::time::timeout(WITHIN, worker).await.unwrap().unwrap().unwrap();
+        assert_eq!(report.status.totals.stored, 300 - life * 50);
+        // Rows 250 to 299 again, and in the second life the two refused messages again.
+        assert_eq!(report.status.totals.duplicates, life * 52);
+        vehicle.task.abort();
+    }
+    broker.shutdown().await;
+    let found = check(&dir.path().join("lake")).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!((found.total.stored, found.quarantined, found.refused_messages), (550, 2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_lost_its_memory_is_told_the_watermarks_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let addr = broker.local_addr();
+    let mut config = IngestConfig::new(dir.path().join("lake"), "127.0.0.1", addr.port());
+    config.commit_interval = Duration::from_millis(40);
+    let box_id = BoxId::new("van-01").unwrap();
+    let (sender, mut status) = watch::channel(IngestStatus::default());
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(run(config, stop.clone(), sender));
+    connected(&mut status).await;
+    let mut vehicle = Vehicle::connect(addr.port(), &box_id);
+    let topic = Topic::up(&box_id, Stream::Air).to_string();
+    vehicle.send(&topic, encode(&air(&box_id, 0, 10)).unwrap()).await;
+    vehicle.told(Stream::Air, 10).await;
+    vehicle.task.abort();
+
+    broker.shutdown().await;
+    tokio::time::timeout(WITHIN, status.wait_for(|status| !status.connected)).await.unwrap().unwrap();
+    let broker = broker::start(addr).await.unwrap();
+    connected(&mut status).await;
+    let mut vehicle = Vehicle::connect(addr.port(), &box_id);
+    vehicle.told(Stream::Air, 10).await;
+    vehicle.send(&topic, encode(&air(&box_id, 10, 10)).unwrap()).await;
+    vehicle.told(Stream::Air, 20).await;
+    stop.cancel();
+    tokio::time::timeout(WITHIN, worker).await.unwrap().unwrap().unwrap();
+    vehicle.task.abort();
+    broker.shutdown().await;
+    let found = check(&dir.path().join("lake")).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!(found.total.stored, 20);
+}
