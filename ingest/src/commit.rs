@@ -1,6 +1,7 @@
 //! One commit, exactly once: the recipe of `tournee_lake::transaction`.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -11,7 +12,7 @@ use tournee_lake::transaction::{
 };
 use tournee_lake::{Table, WatermarkObject};
 
-use crate::delta::Delta;
+use crate::delta::{CommitError, Delta};
 use crate::error::IngestError;
 use crate::fail::{FailPoint, Hook};
 use crate::store::put_file;
@@ -44,6 +45,8 @@ const ATTEMPTS: u32 = 8;
 /// Where objects lie, and what a test wants to break.
 pub(crate) struct Context<'a> {
     pub(crate) root: &'a Path,
+    /// Shards that this worker owns.
+    pub(crate) shards: &'a RangeInclusive<u8>,
     pub(crate) hook: Option<&'a Hook>,
     pub(crate) now_us: i64,
 }
@@ -77,6 +80,9 @@ pub(crate) async fn commit(
     let table = delta.table;
     let mut done = Committed::default();
     for _ in 0..ATTEMPTS {
+        if delta.is_stale() && refresh(context, delta, objects).await? {
+            done.conflicts += 1;
+        }
         let prepared = prepare(objects)?;
         if prepared.next.is_empty() {
             return Ok(done);
@@ -95,7 +101,8 @@ pub(crate) async fn commit(
             transactions.push(Transaction::new_with_last_update(object_app_id(table, *shard), hash, updated_ms));
         }
         context.reach(FailPoint::BeforeCommit, table)?;
-        let outcome = delta.commit(adds.clone(), transactions).await;
+        let owned = context.shards.clone().map(|shard| app_id(table, shard)).collect();
+        let outcome = delta.commit(adds.clone(), transactions, &owned).await;
         context.reach(FailPoint::AfterCommit, table)?;
         if let Err(error) = outcome {
             // Refused, or landed without our learning it: only the log knows. It names our objects' hashes, or not.
@@ -106,12 +113,14 @@ pub(crate) async fn commit(
             };
             if !landed {
                 delta.discard(&adds).await;
-                let shards: Vec<u8> = next.keys().copied().collect();
-                if !reload_moved(context.root, delta, objects, &shards).await? {
+                let moved = refresh(context, delta, objects).await?;
+                if !moved && let CommitError::Delta(error) = error {
                     return Err(IngestError::delta(table, error));
                 }
-                done.conflicts += 1;
-                tracing::warn!(table = table.name(), "another worker moved these shards; checking again");
+                if moved {
+                    done.conflicts += 1;
+                    tracing::warn!(table = table.name(), "another worker moved shards of this one; checking again");
+                }
                 continue;
             }
         }
@@ -157,14 +166,20 @@ async fn write_objects(
     }
 }
 
-/// Reads again the objects of `shards` that the log has moved; true when there was one.
-async fn reload_moved(root: &Path, delta: &Delta, objects: &mut Objects, shards: &[u8]) -> Result<bool, IngestError> {
+/// Brings the log and the objects of *all* owned shards up to date; true when another worker had moved one. All, not only
+/// those of this commit: what is skipped here would be behind the version that this process then builds on, and nothing
+/// would conflict any more.
+async fn refresh(context: &Context<'_>, delta: &mut Delta, objects: &mut Objects) -> Result<bool, IngestError> {
+    delta.reload().await?;
     let mut moved = false;
-    for shard in shards {
-        let Some(found) = load(root, delta, *shard).await? else { continue };
-        if objects.get(shard) != Some(&found) {
+    for shard in shards_with_objects(context.root, delta.table) {
+        if !context.shards.contains(&shard) {
+            continue;
+        }
+        let Some(found) = load(context.root, delta, shard).await? else { continue };
+        if objects.get(&shard) != Some(&found) {
             moved = true;
-            objects.insert(*shard, found);
+            objects.insert(shard, found);
         }
     }
     Ok(moved)

@@ -254,7 +254,8 @@ impl Lake {
     /// When files cannot be written, or the log refuses.
     pub async fn commit(&mut self, now_us: i64) -> Result<CommitReport, IngestError> {
         let mut report = CommitReport::default();
-        let context = Context { root: &self.root, hook: self.options.hook.as_ref(), now_us };
+        let LakeOptions { shards, hook } = &self.options;
+        let context = Context { root: &self.root, shards, hook: hook.as_ref(), now_us };
         let table = &mut self.quarantine;
         if !table.pending.is_empty() {
             let pending = &table.pending;

@@ -151,6 +151,45 @@ async fn a_second_worker_on_the_same_shard_is_fenced_off() {
 }
 
 #[tokio::test]
+async fn a_second_worker_is_noticed_even_where_this_one_did_not_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut one, mut two) = (open(dir.path()).await, open(dir.path()).await);
+    let of = |name: &str| shard(&BoxId::new(name).unwrap());
+    assert_ne!(of("van-01"), of("van-02"));
+    two.append(batch("van-02", Stream::Air, 0, 5), NOW_US).unwrap();
+    two.commit(NOW_US).await.unwrap();
+    // This commit goes past the other worker's, which touched another shard of ours.
+    one.append(batch("van-01", Stream::Air, 0, 5), NOW_US).unwrap();
+    assert_eq!(one.commit(NOW_US).await.unwrap().conflicts, 1);
+    assert_eq!(one.append(batch("van-02", Stream::Air, 0, 5), NOW_US).unwrap().duplicates, 5);
+    one.commit(NOW_US).await.unwrap();
+    let found = check(dir.path()).await.unwrap();
+    assert_eq!((found.total.stored, found.total.duplicates), (10, 0));
+}
+
+#[tokio::test]
+async fn checkpoints_keep_the_transactions() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await;
+    for seq in 0..120 {
+        lake.append(batch("van-01", Stream::Health, seq, 1), NOW_US).unwrap();
+        lake.commit(NOW_US).await.unwrap();
+    }
+    let log = dir.path().join("health/_delta_log");
+    assert!(log.join("_last_checkpoint").is_file());
+    // Without the entries before the checkpoint, the state must come from the checkpoint itself.
+    for version in 0..99 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    let mut lake = open(dir.path()).await;
+    assert_eq!(lake.append(batch("van-01", Stream::Health, 0, 121), NOW_US).unwrap().rows, 1);
+    lake.commit(NOW_US).await.unwrap();
+    let found = check(dir.path()).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!(found.total.stored, 121);
+}
+
+#[tokio::test]
 async fn workers_of_different_shards_do_not_disturb_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..40).map(|number| format!("van-{number}")).collect();
