@@ -39,7 +39,7 @@ fn likeness(typed: &str, name: &str) -> f64 {
     let (short, long) = if typed.len() < name.len() { (typed, name) } else { (name, typed) };
     if shorter >= 4 && long.contains(short) {
         blended.max(0.85)
-    } else if shorter >= 3 && common >= 1 && abbreviates(short, long) {
+    } else if shorter >= 3 && short.len() * 2 >= long.len() && common >= 1 && abbreviates(short, long) {
         // "avg" of "averag", "tempdegc" of "temperaturedegc".
         blended.max(0.75 + 0.1 * edits)
     } else {
