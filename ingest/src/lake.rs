@@ -9,7 +9,7 @@ use serde::Serialize;
 use tournee_lake::{IntervalSet, Series, Table, WatermarkObject, WatermarkSet};
 use tournee_payload::{Ack, AckMessage, Batch, BoxId, MAX_ACKS, Sample, Stream, shard};
 
-use crate::commit::{Context, Objects, Prepared, commit, load, shards_with_objects};
+use crate::commit::{Committed, Context, Objects, Prepared, commit, load, shards_with_objects};
 use crate::convert::{Row, partition_day, to_batch};
 use crate::delta::Delta;
 use crate::error::IngestError;
@@ -268,32 +268,44 @@ impl Lake {
                 report.rows.insert(Table::Quarantine.name(), done.rows as u64);
             }
         }
-        let mut order: Vec<Table> = self.streams.keys().copied().filter(|table| *table != Table::Gap).collect();
-        order.insert(0, Table::Gap);
-        for name in order {
-            let Some(table) = self.streams.get_mut(&name) else { continue };
-            if table.pending.is_empty() {
-                continue;
+        // The streams' tables do not depend on each other, and what takes time is the disk: all of them at once.
+        for first in [true, false] {
+            let tables = self
+                .streams
+                .iter_mut()
+                .filter(|(name, table)| (**name == Table::Gap) == first && !table.pending.is_empty());
+            let work = tables.map(|(name, table)| commit_stream(&context, *name, table));
+            let mut failed = None;
+            for result in futures::future::join_all(work).await {
+                match result {
+                    Ok((name, offered, done)) => {
+                        self.pending_rows = self.pending_rows.saturating_sub(offered);
+                        report.conflicts += done.conflicts;
+                        self.totals.commits += 1;
+                        self.totals.stored += done.rows as u64;
+                        self.totals.duplicates += offered.saturating_sub(done.rows) as u64;
+                        if done.rows > 0 {
+                            report.rows.insert(name.name(), done.rows as u64);
+                        }
+                    }
+                    Err(error) => failed = Some(error),
+                }
             }
-            let pending = &table.pending;
-            let offered: usize = pending.iter().map(|chunk| chunk.rows.len()).sum();
-            let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
-            let done = commit(&context, &mut table.delta, &mut table.objects, &prepare).await?;
-            table.pending.clear();
-            self.pending_rows = self.pending_rows.saturating_sub(offered);
-            report.conflicts += done.conflicts;
-            self.totals.commits += 1;
-            self.totals.stored += done.rows as u64;
-            self.totals.duplicates += offered.saturating_sub(done.rows) as u64;
-            if done.rows > 0 {
-                report.rows.insert(name.name(), done.rows as u64);
+            if let Some(error) = failed {
+                self.note_conflicts(report.conflicts);
+                return Err(error);
             }
         }
-        if report.conflicts > 0 {
-            self.totals.conflicts += u64::from(report.conflicts);
+        self.note_conflicts(report.conflicts);
+        Ok(report)
+    }
+
+    /// After a conflict the objects hold rows of another worker, which must not be taken again.
+    fn note_conflicts(&mut self, conflicts: u32) {
+        if conflicts > 0 {
+            self.totals.conflicts += u64::from(conflicts);
             self.learn();
         }
-        Ok(report)
     }
 
     /// The committed watermark of a series: the first number that is not accounted for.
@@ -394,6 +406,20 @@ async fn load_all(root: &Path, delta: &Delta, shards: &RangeInclusive<u8>) -> Re
         }
     }
     Ok(objects)
+}
+
+/// Commits what waits for one stream's table; returns how many rows were offered, and what was done.
+async fn commit_stream(
+    context: &Context<'_>,
+    name: Table,
+    table: &mut StreamTable,
+) -> Result<(Table, usize, Committed), IngestError> {
+    let pending = &table.pending;
+    let offered = pending.iter().map(|chunk| chunk.rows.len()).sum();
+    let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
+    let done = commit(context, &mut table.delta, &mut table.objects, &prepare).await?;
+    table.pending.clear();
+    Ok((name, offered, done))
 }
 
 /// The next state of a shard, begun from the known one.

@@ -43,7 +43,7 @@ pub(crate) enum LinkEvent {
     /// The broker refused a subscription or a publish of ours.
     Refused(String),
     /// A message, of the connection with this generation.
-    Message { publish: Publish, generation: u64, permit: OwnedSemaphorePermit },
+    Message { publish: Box<Publish>, generation: u64, permit: OwnedSemaphorePermit },
 }
 
 /// The client, and what its task reports.
@@ -229,7 +229,7 @@ impl Driver {
                 let cost = (publish.payload.len() + publish.topic.len() + MESSAGE_OVERHEAD_BYTES).min(self.room_bytes);
                 let cost = u32::try_from(cost).unwrap_or(u32::MAX);
                 let Ok(permit) = self.room.clone().acquire_many_owned(cost).await else { return false };
-                LinkEvent::Message { publish, generation, permit }
+                LinkEvent::Message { publish: Box::new(publish), generation, permit }
             }
             Packet::SubAck(ack) => {
                 let refused = ack.return_codes.iter().filter(|code| !matches!(code, SubscribeReasonCode::Success(_)));

@@ -145,7 +145,7 @@ pub async fn run(
 
 /// A message that waits for the commit of its rows.
 struct Held {
-    publish: Publish,
+    publish: Box<Publish>,
     generation: u64,
     /// Its share of the memory, given back when the rows are on disk.
     _permit: OwnedSemaphorePermit,
