@@ -1,5 +1,7 @@
 //! The whole pipeline over a small lake on the real streets of the demo territory.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Wrong statements are answered with what is wrong, where, and the nearest right names.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
