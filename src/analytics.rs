@@ -49,7 +49,8 @@ impl Analysis {
                 origin: *origin,
                 progress: &|_, done| progress(done),
             };
-            let report = tournee_pipeline::run(input).await.with_context(|| format!("cannot analyse {}", territory.id))?;
+            let report =
+                tournee_pipeline::run(input).await.with_context(|| format!("cannot analyse {}", territory.id))?;
             reports.push(report);
         }
         Ok(reports)
@@ -88,8 +89,9 @@ fn read_layer(sidecar: &Path) -> Result<Layer> {
     let meta = std::fs::read_to_string(sidecar).with_context(named)?;
     let table = sidecar.with_extension("csv");
     let bytes = std::fs::read(&table).with_context(|| format!("layer {}", table.display()))?;
-    let (layer, report) = layers::read(&bytes, &layers::LayerMeta::from_toml(&meta).with_context(named)?).with_context(named)?;
-    for (reason, rows) in &report.refused {
+    let (layer, report) =
+        layers::read(&bytes, &layers::LayerMeta::from_toml(&meta).with_context(named)?).with_context(named)?;
+    for (reason, rows) in &report.reasons {
         tracing::warn!(layer = %table.display(), %reason, rows, "rows of a reference layer refused");
     }
     Ok(layer)

@@ -4,9 +4,10 @@ use crate::cli::CheckOptions;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::path::Path;
+use tournee_payload::Stream;
 
 /// The lake's totals over all boxes and streams but the gap records themselves.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct LakeTotals {
     /// Highest sequence numbers plus one, summed.
     pub seen: u64,
@@ -29,7 +30,18 @@ pub async fn lake(data_dir: &Path) -> Result<LakeTotals> {
     let check = tournee_ingest::check::check(&data_dir.join("lake"))
         .await
         .with_context(|| format!("cannot read the lake under {}", data_dir.display()))?;
-    Ok(check.into())
+    // Gap records are about the samples of the other streams, not samples themselves.
+    let samples = check.series.iter().filter(|series| series.stream != Stream::Gap.name());
+    let mut totals = LakeTotals { quarantined: check.quarantined, ..LakeTotals::default() };
+    for account in samples.map(|series| series.account) {
+        totals.seen += account.generated;
+        totals.stored += account.stored;
+        totals.gaps += account.gaps;
+        totals.refused += account.refused;
+        totals.duplicates += account.duplicates;
+        totals.missing += account.missing;
+    }
+    Ok(totals)
 }
 
 /// Exits with an error unless everything adds up.
@@ -40,7 +52,13 @@ pub async fn run(options: CheckOptions) -> Result<()> {
     } else {
         println!(
             "seen {} = stored {} + gaps {} + refused {} + missing {}; duplicates {}; quarantined {}",
-            totals.seen, totals.stored, totals.gaps, totals.refused, totals.missing, totals.duplicates, totals.quarantined
+            totals.seen,
+            totals.stored,
+            totals.gaps,
+            totals.refused,
+            totals.missing,
+            totals.duplicates,
+            totals.quarantined
         );
     }
     if totals.missing > 0 || totals.duplicates > 0 {

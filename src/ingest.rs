@@ -13,13 +13,17 @@ pub async fn run(options: IngestOptions) -> Result<()> {
     std::fs::create_dir_all(&lake).with_context(|| {
         format!("cannot write the data folder {}: choose another with --data", options.data.dir.display())
     })?;
-    let mut config = IngestConfig::new(lake);
-    config.mqtt_host = options.mqtt_host;
-    config.mqtt_port = options.mqtt_port;
+    let mut config = IngestConfig::new(lake, &options.mqtt_host, options.mqtt_port);
     config.shards = options.shards.0..=options.shards.1;
+    // One name per range, the same at every start: the broker keeps what came in between under it.
+    config.client_id = format!("ingest-{:02}-{:02}", options.shards.0, options.shards.1);
     config.commit_interval = Duration::try_from_secs_f64(options.commit_s).context("--commit-s is not a time span")?;
     let (status, _) = watch::channel(IngestStatus::default());
     let report = tournee_ingest::run(config, shutdown::on_signal()?, status).await?;
-    println!("{} rows in {} commits, {} in quarantine", report.rows_stored, report.commits, report.quarantined);
+    let totals = report.status.totals;
+    println!(
+        "{} rows in {} commits; refused: {} rows, {} messages",
+        totals.stored, totals.commits, totals.refused_rows, totals.refused_messages
+    );
     Ok(())
 }

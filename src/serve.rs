@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tournee_api::{AppState, Snapshot};
-use tournee_ingest::{IngestConfig, IngestStatus, broker::EmbeddedBroker};
+use tournee_ingest::broker::{self, EmbeddedBroker};
+use tournee_ingest::{IngestConfig, IngestStatus};
 use tournee_territory::{Origin, Territory};
 
 /// Binds the map's address. Beyond loopback there is no authentication yet, so it is refused.
@@ -20,7 +21,9 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     if !address.ip().is_loopback() {
         bail!("--http {address} is not a loopback address: the map has no sign-in yet, put a proxy with one in front");
     }
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}: choose another port with --http"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: choose another port with --http"))
 }
 
 /// Serves one unchanging picture until told to stop.
@@ -39,8 +42,8 @@ pub async fn run(options: ServeOptions) -> Result<()> {
 
     let broker = start_broker(&options.broker).await?;
     let ingest = broker.as_ref().map(|broker| {
-        let mut config = IngestConfig::new(data_dir.join("lake"));
-        config.mqtt_port = broker.local_addr().port();
+        let address = broker.local_addr();
+        let config = IngestConfig::new(data_dir.join("lake"), &address.ip().to_string(), address.port());
         let (status, _) = watch::channel(IngestStatus::default());
         tokio::spawn(tournee_ingest::run(config, shutdown.clone(), status))
     });
@@ -65,7 +68,7 @@ pub async fn run(options: ServeOptions) -> Result<()> {
         ingest.await?.context("ingest ended with an error")?;
     }
     if let Some(broker) = broker {
-        broker.shutdown().await?;
+        broker.shutdown().await;
     }
     Ok(())
 }
@@ -76,7 +79,7 @@ async fn start_broker(address: &str) -> Result<Option<EmbeddedBroker>> {
     }
     let address: SocketAddr =
         address.parse().with_context(|| format!("--broker {address} is neither `none` nor ADDRESS:PORT"))?;
-    Ok(Some(EmbeddedBroker::start(address).await.with_context(|| format!("cannot start the broker on {address}"))?))
+    Ok(Some(broker::start(address).await.with_context(|| format!("cannot start the broker on {address}"))?))
 }
 
 fn shown_territories() -> Result<Vec<Arc<Territory>>> {

@@ -42,7 +42,6 @@ fn drive(options: &TwinOptions) -> Result<()> {
             std::thread::sleep(due.saturating_sub(started.elapsed()));
         }
     })?;
-    line.close()?;
     let counters = twin.counters();
     println!("drove {} m, sent {} frames, {} bytes", counters.driven_m, counters.frames_sent, counters.bytes_sent);
     Ok(())
@@ -59,7 +58,9 @@ fn link(at: &Path, to: &Path) -> Result<()> {
 
 fn remove_link(at: &Path) -> Result<()> {
     match std::fs::remove_file(at) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| format!("cannot remove {}", at.display())),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", at.display()))
+        }
         _ => Ok(()),
     }
 }

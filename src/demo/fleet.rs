@@ -11,6 +11,9 @@ use tournee_edge_agent::{AgentConfig, AgentReport, AgentStatus, RunOptions};
 use tournee_twin::port::TwinPort;
 use tournee_twin::{LineNoise, TwinBox, World, demo_plan};
 
+/// Days pass in seconds here: so does the patience of a vehicle that hears of no commit.
+const WATERMARK_TIMEOUT_S: u64 = 5;
+
 /// What a fleet is made of.
 pub struct FleetPlan<'a> {
     /// The town with its truth.
@@ -55,8 +58,13 @@ impl Fleet {
             let rounds = demo_plan(vehicle, plan.rounds);
             fleet.total_s += rounds.total_s();
             let mut port = TwinPort::open().context("cannot open a pseudo-terminal")?;
-            let mut config = AgentConfig::new(&box_id(vehicle), port.path(), &plan.spool_dir.join(format!("{}.db", box_id(vehicle))))?;
+            let mut config = AgentConfig::new(
+                &box_id(vehicle),
+                port.path(),
+                &plan.spool_dir.join(format!("{}.db", box_id(vehicle))),
+            )?;
             config.mqtt.port = plan.mqtt_port;
+            config.mqtt.watermark_timeout_s = WATERMARK_TIMEOUT_S;
             let (sender, receiver) = watch::channel(AgentStatus::default());
             fleet.statuses.push(receiver);
             let options = RunOptions { finish_on_eof: true, ..RunOptions::default() };
@@ -68,7 +76,7 @@ impl Fleet {
                 let outcome = port.pump(&mut twin, |_| {
                     driven_s.fetch_add(1, Ordering::Relaxed);
                 });
-                outcome.and_then(|()| port.close()).with_context(|| format!("the serial line of vehicle {vehicle} failed"))
+                outcome.with_context(|| format!("the serial line of vehicle {vehicle} failed"))
             });
         }
         Ok(fleet)

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tournee_edge_agent::AgentReport;
-use tournee_ingest::{IngestConfig, IngestReport, IngestStatus, broker::EmbeddedBroker};
+use tournee_ingest::{IngestConfig, IngestReport, IngestStatus, broker};
 use tournee_territory::{Origin, Territory};
 use tournee_twin::World;
 
@@ -42,7 +42,7 @@ pub async fn run(options: DemoOptions) -> Result<()> {
     let stages = Stages::new();
     let stage = stages.stage("Territory", 1);
     let redon = tournee_territory::demo::redon()?;
-    let (dublin, dublin_values) = tournee_territory::demo::dublin()?;
+    let (dublin, partner_layer, _) = tournee_territory::demo::dublin_with_report()?;
     let world = world(options.seed, &redon)?;
     truth::write(&world, &data_dir)?;
     layers::write(&world, options.seed, &redon.id, &data_dir)?;
@@ -72,11 +72,8 @@ pub async fn run(options: DemoOptions) -> Result<()> {
     let analysis = Analysis::load(&data_dir, vec![(redon, Origin::Simulated)])?;
     let mut reports = analysis.run(&|done| stage.set((done * 100.0) as u64)).await?;
     let report = reports.pop().context("the territory was analysed")?;
-    let partner = analytics::import_partner(&data_dir, &dublin, &dublin_values).await?;
-    stage.done(&format!(
-        "{} passes, {} indicators; {} of a partner",
-        report.passes, report.indicators, partner
-    ));
+    let partner = analytics::import_partner(&data_dir, &dublin, &partner_layer).await?;
+    stage.done(&format!("{} passes, {} indicators; {} of a partner", report.passes, report.indicators, partner));
 
     let correlation = truth::rank_correlation(&world, &data_dir, &analysis.territories()[0].id).await?;
     let recommendations: u64 = report.recommendations.values().map(|count| u64::from(*count)).sum();
@@ -116,14 +113,14 @@ pub async fn run(options: DemoOptions) -> Result<()> {
     );
 
     let Some(listener) = listener else { return Ok(()) };
-    let mut territories = analysis.into_territories();
-    territories.push((dublin, Origin::Partner));
+    let mut territories: Vec<Arc<Territory>> = analysis.into_territories().into_iter().map(Arc::new).collect();
+    territories.push(Arc::new(dublin));
     let snapshot = analytics::snapshot(&data_dir, &territories).await?;
     println!("\nLa carte / the map: http://{}   (Ctrl-C to stop)", listener.local_addr()?);
     if options.until_stdin_closes {
         stop_with_stdin(shutdown.clone());
     }
-    crate::serve::map(listener, Arc::new(snapshot), shutdown).await
+    crate::serve::map(listener, snapshot, shutdown).await
 }
 
 /// The simulated town of a territory, with its truth.
@@ -139,14 +136,23 @@ async fn drive(
     stages: &Stages,
     shutdown: &CancellationToken,
 ) -> Result<(Vec<AgentReport>, IngestReport)> {
-    let broker = EmbeddedBroker::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let broker = broker::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let address = broker.local_addr();
-    let mut config = IngestConfig::new(data_dir.join("lake"));
-    config.mqtt_port = address.port();
+    let mut config = IngestConfig::new(data_dir.join("lake"), "127.0.0.1", address.port());
     config.commit_interval = COMMIT_INTERVAL;
     let ingest_stop = CancellationToken::new();
-    let (status, _) = watch::channel(IngestStatus::default());
-    let ingest = tokio::spawn(tournee_ingest::run(config, ingest_stop.clone(), status));
+    let (status, mut seen) = watch::channel(IngestStatus::default());
+    let mut ingest = tokio::spawn(tournee_ingest::run(config, ingest_stop.clone(), status));
+    // A broker drops what nobody has subscribed to yet. The vehicles would send it again, but only after their patience.
+    tokio::select! {
+        connected = seen.wait_for(|status| status.connected) => {
+            connected.context("ingest ended before it was connected")?;
+        }
+        ended = &mut ingest => {
+            ended??;
+            bail!("ingest ended before it was connected");
+        }
+    }
 
     let plan = FleetPlan {
         world,
@@ -176,8 +182,8 @@ async fn drive(
     ));
     ingest_stop.cancel();
     let ingested = ingest.await??;
-    delivering.done(&format!("{} rows in {} commits", ingested.rows_stored, ingested.commits));
-    broker.shutdown().await?;
+    delivering.done(&format!("{} rows in {} commits", ingested.status.totals.stored, ingested.status.totals.commits));
+    broker.shutdown().await;
     Ok((agents, ingested))
 }
 
@@ -195,7 +201,8 @@ fn prepare_folder(dir: &Path) -> Result<()> {
         std::fs::remove_dir_all(dir).with_context(unwritable)?;
     }
     std::fs::create_dir_all(dir.join("spool")).with_context(unwritable)?;
-    std::fs::write(dir.join(MARKER), "This folder belongs to `tournee demo`, which replaces it.\n").with_context(unwritable)
+    std::fs::write(dir.join(MARKER), "This folder belongs to `tournee demo`, which replaces it.\n")
+        .with_context(unwritable)
 }
 
 fn print(figures: &Figures, json: bool) -> Result<()> {
@@ -214,7 +221,10 @@ fn print(figures: &Figures, json: bool) -> Result<()> {
     for (rule, count) in &figures.recommendations_by_rule {
         println!("{rule:<22} {count:>4} recommendations");
     }
-    println!("{:.1} s; try: tournee sql --data {} \"SELECT theme, count(*) FROM indicator GROUP BY theme\"", figures.elapsed_s, figures.data_dir);
+    println!(
+        "{:.1} s; try: tournee sql --data {} \"SELECT theme, count(*) FROM indicator GROUP BY theme\"",
+        figures.elapsed_s, figures.data_dir
+    );
     Ok(())
 }
 

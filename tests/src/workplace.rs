@@ -59,7 +59,7 @@ pub fn python() -> Result<PathBuf> {
 /// The folder of real recordings that may not ship with the repository; none on a machine without them.
 #[must_use]
 pub fn shared_data() -> Option<PathBuf> {
-    let path = std::env::var_os("TOURNEE_SHARED_DATA")
-        .map_or_else(|| workspace_root().join("../shared/data"), PathBuf::from);
+    let path =
+        std::env::var_os("TOURNEE_SHARED_DATA").map_or_else(|| workspace_root().join("../shared/data"), PathBuf::from);
     path.is_dir().then_some(path)
 }

@@ -40,8 +40,18 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// What a contract may not reach, however indirectly.
-const NOT_UNDER_CONTRACTS: &[&str] =
-    &["tokio", "mio", "async-std", "rusqlite", "rumqttc-next", "mqtt5", "object_store", "deltalake", "datafusion", "axum"];
+const NOT_UNDER_CONTRACTS: &[&str] = &[
+    "tokio",
+    "mio",
+    "async-std",
+    "rusqlite",
+    "rumqttc-next",
+    "mqtt5",
+    "object_store",
+    "deltalake",
+    "datafusion",
+    "axum",
+];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
@@ -75,7 +85,8 @@ fn in_house_arrows_point_downwards_only() {
         if name == "tournee" || name == "tournee-tests" {
             continue; // the program knows everything; the tests only start processes
         }
-        let may = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is new: give it its arrows in this test"));
+        let may =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is new: give it its arrows in this test"));
         for dependency in dependencies.iter().filter(|dependency| dependency.starts_with("tournee")) {
             assert!(may.contains(&dependency.as_str()), "{name} must not know {dependency}");
         }
@@ -128,9 +139,11 @@ fn the_link_contract_builds_without_std() {
     let source = include_str!("../../firmware/link/src/lib.rs");
     assert!(source.contains("#![cfg_attr(not(test), no_std)]") || source.contains("#![no_std]"));
     let metadata = metadata();
-    let link = metadata.packages.iter().find(|package| package.name.as_str() == "tournee-link").expect("the link crate");
+    let link =
+        metadata.packages.iter().find(|package| package.name.as_str() == "tournee-link").expect("the link crate");
     for dependency in link.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
-        let std = dependency.features.iter().any(|feature| feature == "std" || feature == "alloc" || feature == "use-std");
+        let std =
+            dependency.features.iter().any(|feature| feature == "std" || feature == "alloc" || feature == "use-std");
         assert!(!std, "{} is asked for with std or alloc", dependency.name);
     }
 }

@@ -55,7 +55,11 @@ impl Road {
     }
 
     fn broker(&self) -> Result<Running> {
-        Running::start("mosquitto", self.log_folder(), Command::new(mosquitto()?).arg("-c").arg(self.path("mosquitto.conf")))
+        Running::start(
+            "mosquitto",
+            self.log_folder(),
+            Command::new(mosquitto()?).arg("-c").arg(self.path("mosquitto.conf")),
+        )
     }
 
     fn ingest(&self) -> Result<Running> {
