@@ -180,6 +180,8 @@ mod tests {
         }
         let row = Row { box_id: "a", epoch: 1, seq: 0, sample: &sample, ingested_us };
         assert_eq!(flags(&row), Some(DATE_CLAMPED));
+        let documented = format!("| {} | `DATE_CLAMPED` |", DATE_CLAMPED.trailing_zeros());
+        assert!(include_str!("../../docs/flags.md").contains(&documented), "docs/flags.md says another bit");
         assert_eq!(day_of(-1), -1);
     }
 }

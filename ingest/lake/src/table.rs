@@ -15,7 +15,7 @@ pub const LAKE_SCHEMA_VERSION: u32 = 1;
 pub const QUARANTINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bit in `flags` that ingest sets when it clamped the partition date because the event time was not believable.
-pub const DATE_CLAMPED: i64 = 1 << 31;
+pub const DATE_CLAMPED: i64 = 1 << 24;
 
 /// A raw table: one per stream, and `quarantine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -206,16 +206,16 @@ impl Roughness {
         Self { seed, smooth: SmoothField::new(hash(&[seed, 1]), 200.0, 1_200.0) }
     }
 
-    /// Log-normal around 0.85 m/s², 0.3 to 3: between a class A road and a worn one of class C (ISO 8608), by way
+    /// Log-normal around 0.45 m/s², 0.15 to 2.5: between a class A road and a worn one of class C (ISO 8608), by way
     /// (when it was surfaced) and slowly changing along it.
     fn at(&self, way: u64, middle: (f64, f64)) -> f64 {
         let level = 0.75 * gauss(hash(&[self.seed, way])) + 0.65 * self.smooth.at(middle);
-        (0.85 * (0.5 * level).exp()).clamp(0.3, 3.0)
+        (0.45 * (0.5 * level).exp()).clamp(0.15, 2.5)
     }
 
     /// Rough streets have more holes.
     fn holes(&self, key: u64, rough_mps2: f64, length_m: f64) -> Vec<Hole> {
-        let expected = 0.06 * rough_mps2.powi(2) * length_m / 50.0;
+        let expected = 0.2 * rough_mps2.powi(2) * length_m / 50.0;
         let draw = unit(hash(&[self.seed, key, 50]));
         let count = if draw < expected * 0.3 { 2 } else { u64::from(draw < expected) };
         let free = (length_m - HOLE_LENGTH_M).max(0.0);
