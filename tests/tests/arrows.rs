@@ -20,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tournee-indicators", &[]),
     ("tournee-priority", &["tournee-indicators"]),
     ("tournee-publish", &["tournee-indicators", "tournee-priority", "tournee-territory"]),
-    ("tournee-query", &["tournee-lake"]),
+    ("tournee-query", &["tournee-indicators", "tournee-lake", "tournee-priority"]),
     (
         "tournee-pipeline",
         &["tournee-indicators", "tournee-lake", "tournee-priority", "tournee-query", "tournee-territory"],

@@ -40,7 +40,7 @@ fn demo() -> &'static Demo {
                 figures = Some(serde_json::from_str(&line).expect("one JSON object"));
             }
             if let Some(at) = line.find("http://") {
-                url = Some(line[at..].trim().to_owned());
+                url = line[at..].split_whitespace().next().map(ToOwned::to_owned);
             }
             if figures.is_some() && url.is_some() {
                 break;

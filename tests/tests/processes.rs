@@ -10,7 +10,10 @@ use std::time::Duration;
 use tournee_tests::{Running, binary, free_port, mosquitto, wait_until};
 
 const VEHICLES: u32 = 2;
+/// One round at twenty times real time, and what the kills cost.
 const DRIVE: Duration = Duration::from_secs(240);
+/// Longest wait for rows of a drive under way.
+const GROWTH: Duration = Duration::from_secs(60);
 
 /// One place with a broker port, a lake and two vehicles.
 struct Road {
@@ -36,7 +39,7 @@ impl Road {
                 road.path(&format!("agent-{vehicle}.toml")),
                 format!(
                     "box_id = \"twin-{vehicle}\"\n[serial]\npath = \"{}\"\n[spool]\npath = \"{}\"\ncommit_interval_ms = 200\n\
-                     [mqtt]\nhost = \"127.0.0.1\"\nport = {}\nwatermark_timeout_s = 3\nbackoff_max_s = 1\n",
+                     [mqtt]\nhost = \"127.0.0.1\"\nport = {}\nwatermark_timeout_s = 3\n",
                     road.path(&format!("box-{vehicle}")).display(),
                     road.path(&format!("spool-{vehicle}.db")).display(),
                     road.mqtt_port
@@ -88,9 +91,9 @@ impl Road {
         Running::start(
             &format!("twin-{vehicle}"),
             self.log_folder(),
-            // 60 simulated seconds a second: slow enough that every kill falls into the drive.
+            // Half an hour in a minute and a half: slow enough that every kill falls into the drive.
             Command::new(binary("tournee")?)
-                .args(["twin", "--rounds", "1", "--speed", "60", "--vehicle", &vehicle.to_string(), "--port"])
+                .args(["twin", "--rounds", "1", "--speed", "20", "--vehicle", &vehicle.to_string(), "--port"])
                 .arg(self.path(&format!("box-{vehicle}"))),
         )
     }
@@ -118,6 +121,20 @@ impl Road {
             .with_context(|| format!("no JSON; standard error: {}", String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// The end of what every process said, for a failure's message.
+    fn logs(&self) -> String {
+        let mut logs: Vec<_> =
+            fs::read_dir(self.log_folder()).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        logs.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        logs.sort();
+        let tail = |path: &PathBuf| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().rev().take(8).collect();
+            format!("{}:\n  {}", path.display(), lines.into_iter().rev().collect::<Vec<_>>().join("\n  "))
+        };
+        logs.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+
     fn stored(&self) -> u64 {
         self.check().ok().and_then(|check| check["stored"].as_u64()).unwrap_or(0)
     }
@@ -129,6 +146,7 @@ fn a_kill_of_every_process_in_mid_drive_loses_nothing() -> Result<()> {
     let mut broker = road.broker()?;
     let mut ingest = road.ingest()?;
     let mut serve = road.serve()?;
+    let mut driving = Vec::new();
     let twins: Vec<Running> = (0..VEHICLES).map(|vehicle| road.twin(vehicle)).collect::<Result<_>>()?;
     for vehicle in 0..VEHICLES {
         let port = road.path(&format!("box-{vehicle}"));
@@ -138,11 +156,11 @@ fn a_kill_of_every_process_in_mid_drive_loses_nothing() -> Result<()> {
 
     let mut seen = 0;
     let mut grown = |what: &str| -> Result<()> {
-        let more = wait_until(&format!("new rows after {what}"), DRIVE, || {
+        seen = wait_until(&format!("new rows after {what}"), GROWTH, || {
             let stored = road.stored();
             (stored > seen).then_some(stored)
-        })?;
-        seen = more;
+        })
+        .with_context(|| road.logs())?;
         Ok(())
     };
     grown("the start")?;
@@ -158,8 +176,14 @@ fn a_kill_of_every_process_in_mid_drive_loses_nothing() -> Result<()> {
     serve.kill()?;
     serve = road.serve()?;
     grown("the kill of the server")?;
-    ensure!(twins.into_iter().all(|mut twin| twin.is_alive()) || seen > 0, "the kills came after the drive");
+    for mut twin in twins {
+        ensure!(twin.is_alive(), "the drive was over before the last kill: drive slower");
+        driving.push(twin);
+    }
 
+    for twin in driving {
+        ensure!(twin.wait(DRIVE)?.success(), "a twin ended with an error\n{}", road.logs());
+    }
     let mut generated = 0;
     for (vehicle, agent) in (0..VEHICLES).zip(agents) {
         let log = agent.output();

@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// No such directory.
-    #[error("no data directory at {}: run `tournee demo` or `tournee serve` first, or pass --data-dir", .0.display())]
+    #[error("no data directory at {}: run `tournee demo` or `tournee serve` first, or pass --data DIR", .0.display())]
     NoDataDir(PathBuf),
     /// A directory could not be listed.
     #[error("cannot read {}: {source}", .path.display())]

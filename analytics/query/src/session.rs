@@ -139,7 +139,7 @@ mod tests {
     fn a_missing_data_directory_is_named() {
         let runtime = crate::runtime().unwrap();
         let error = runtime.block_on(session(Path::new("/nonexistent/tournee"))).err().unwrap().to_string();
-        assert!(error.contains("/nonexistent/tournee") && error.contains("--data-dir"), "{error}");
+        assert!(error.contains("/nonexistent/tournee") && error.contains("--data DIR"), "{error}");
     }
 
     #[test]
