@@ -23,7 +23,30 @@ pub async fn run(options: ImportOptions) -> Result<()> {
     let epoch = u64::try_from(report.epoch()).context("the epoch of a file is never negative")?;
     let totals = store(&options.data.dir.join("lake"), &box_id, epoch, samples).await?;
     print(&options.file, &box_id, &report, &totals);
-    Ok(())
+    keep(&options.data.dir, &options.file, &box_id, &report)
+}
+
+/// The account of the file stays beside the lake: what was refused, and why, must not be known to a terminal alone.
+fn keep(data_dir: &Path, file: &Path, box_id: &BoxId, report: &ImportReport) -> Result<()> {
+    let account = serde_json::json!({
+        "source": box_id.as_str(),
+        "file": file.file_name().map(|name| name.to_string_lossy()),
+        "sha256": report.sha256,
+        "imported_at": chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        "rows": report.rows,
+        "stored": report.stored,
+        "refused": report.refused,
+        "emptied": report.emptied,
+        "samples": report.samples,
+        "first_us": report.first_us,
+        "last_us": report.last_us,
+    });
+    let folder = data_dir.join("imports");
+    let short = report.sha256.get(..16).unwrap_or(&report.sha256);
+    let path = folder.join(format!("{box_id}-{short}.json"));
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(&path, format!("{account:#}\n")))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The mapping's file name says whose data it is: `mappings/cork-gnettrack.toml` makes `import-cork-gnettrack`.
