@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tournee_payload::{Ack, Sample, Stream};
+use tournee_payload::{Ack, Stream};
 use tournee_spool::{AckOutcome, GapReason, SealedBatch, Spool, SpoolError};
+
+use crate::line::Taken;
 
 /// Uncommitted samples that do not wait for the interval.
 const COMMIT_SAMPLES: usize = 2_000;
@@ -78,7 +80,7 @@ impl SpoolHandle {
 
 /// The ends of a running keeper.
 pub(crate) struct Keeper {
-    pub samples: mpsc::Sender<Vec<Sample>>,
+    pub samples: mpsc::Sender<Taken>,
     pub handle: SpoolHandle,
     pub status: watch::Receiver<SpoolStatus>,
     /// How it ended: when all senders of samples and all handles are gone, or on damage.
@@ -111,7 +113,7 @@ struct Work {
 impl Work {
     async fn run(
         mut self,
-        mut samples: mpsc::Receiver<Vec<Sample>>,
+        mut samples: mpsc::Receiver<Taken>,
         mut requests: mpsc::Receiver<Request>,
     ) -> Result<SpoolStatus, SpoolError> {
         let mut commit_at: Option<Instant> = None;
@@ -130,7 +132,10 @@ impl Work {
                 }
                 more = samples.recv(), if input_open && self.spool.uncommitted() < MOST_UNCOMMITTED => match more {
                     Some(more) => {
-                        self.spool.append(&more)?;
+                        self.spool.append(&more.samples)?;
+                        if let Some(position) = more.position {
+                            self.spool.reached(position);
+                        }
                         let now = Instant::now();
                         let due = commit_at.get_or_insert(now + self.commit_interval);
                         if self.spool.uncommitted() >= COMMIT_SAMPLES {

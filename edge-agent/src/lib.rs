@@ -7,6 +7,11 @@
 //! * the **keeper**, a thread of its own, owns the spool: group commit, batches, watermarks,
 //! * the **uplink** publishes sealed batches at QoS 1. A PUBACK frees the send window and nothing else; only the
 //!   watermark on `down/ack` deletes.
+//!
+//! The spool keeps, with the samples, how far on the line they reach. The next run counts the frames between that and the
+//! first frame it sees of the same boot of the box as lost (`frames_lost`): what a killed agent had read but not made safe,
+//! and what the box sent while no agent listened. A box that restarted in between counts nothing, its frames are another
+//! boot's. An agent that is told to stop commits everything first, so a clean stop costs no frame that was read.
 
 mod backoff;
 pub mod config;
@@ -15,7 +20,10 @@ mod explain;
 mod keeper;
 mod line;
 mod link;
+mod progress;
 mod report;
+#[cfg(test)]
+mod restart_tests;
 mod rumqtt;
 mod run;
 mod serial;

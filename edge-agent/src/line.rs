@@ -1,24 +1,61 @@
 //! Bytes of the serial line to samples. Pure.
 
 use tournee_features::{LineCounters, Pipeline, VehicleProfile, flags};
-use tournee_link::{Decoder, Event, SeqTracker};
+use tournee_link::{Arrival, Decoder, Event, Header, SeqTracker};
 use tournee_payload::{Sample, field};
+use tournee_spool::LinePosition;
+
+use crate::progress::Progress;
+
+/// Samples, and how far on the line they reach.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub samples: Vec<Sample>,
+    /// None before the first frame.
+    pub position: Option<LinePosition>,
+}
 
 /// Decoder, loss counter and pipeline of one box.
 #[derive(Debug)]
 pub(crate) struct Line {
     decoder: Decoder,
-    tracker: SeqTracker,
+    arrivals: Arrivals,
     pipeline: Pipeline,
     counters: LineCounters,
     voided_values: u64,
 }
 
+/// What the sequence numbers say.
+#[derive(Debug)]
+struct Arrivals {
+    tracker: SeqTracker,
+    progress: Progress,
+    /// Where the run before ended, until the first frame.
+    before: Option<LinePosition>,
+}
+
+impl Arrivals {
+    fn take(&mut self, header: &Header) {
+        if let Some(before) = self.before.take() {
+            // Half the range ahead is newer. An older one is a repetition, or a box that draws the same boot id again:
+            // either way the position says nothing about this run.
+            let ahead = header.seq.wrapping_sub(before.next_seq);
+            if before.boot_id == header.boot_id && ahead <= u32::MAX / 2 {
+                self.tracker.track(before.boot_id, before.next_seq.wrapping_sub(1));
+            }
+        }
+        if self.tracker.track(header.boot_id, header.seq) != Arrival::Late {
+            self.progress.arrived(header);
+        }
+    }
+}
+
 impl Line {
-    pub fn new(profile: VehicleProfile) -> Self {
+    /// `before`: what the spool holds of the run before. Frames of the same boot between it and the first one are lost.
+    pub fn new(profile: VehicleProfile, before: Option<LinePosition>) -> Self {
         Self {
             decoder: Decoder::new(),
-            tracker: SeqTracker::new(),
+            arrivals: Arrivals { tracker: SeqTracker::new(), progress: Progress::default(), before },
             pipeline: Pipeline::new(profile),
             counters: LineCounters::default(),
             voided_values: 0,
@@ -27,24 +64,26 @@ impl Line {
 
     /// Takes the next bytes; finished samples are appended to `out`.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Sample>) {
-        let Self { decoder, tracker, pipeline, counters, voided_values } = self;
+        let Self { decoder, arrivals, pipeline, counters, voided_values } = self;
         let first = out.len();
         decoder.feed(bytes, |event| match event {
             Event::Frame { header, message } => {
-                tracker.track(header.boot_id, header.seq);
+                arrivals.take(&header);
                 counters.frames_ok += 1;
-                counters.frames_lost = tracker.lost();
+                counters.frames_lost = arrivals.tracker.lost();
                 pipeline.feed(&header, &message, counters, out);
             }
             Event::Bad(_) => counters.frames_bad += 1,
             Event::Unknown { header, .. } => {
-                tracker.track(header.boot_id, header.seq);
+                arrivals.take(&header);
                 counters.frames_unknown += 1;
-                counters.frames_lost = tracker.lost();
+                counters.frames_lost = arrivals.tracker.lost();
             }
             Event::NewerProto { .. } => counters.frames_unknown += 1,
         });
-        *voided_values += void(out.get_mut(first..).unwrap_or_default());
+        let new = out.get_mut(first..).unwrap_or_default();
+        *voided_values += void(new);
+        arrivals.progress.finished(new);
     }
 
     /// After a reconnection: what stands before the next delimiter may be half a frame. The loss counter goes on.
@@ -57,6 +96,12 @@ impl Line {
         let first = out.len();
         self.pipeline.finish(out);
         self.voided_values += void(out.get_mut(first..).unwrap_or_default());
+        self.arrivals.progress.all_finished();
+    }
+
+    /// How far on the line the samples given out so far reach.
+    pub const fn position(&self) -> Option<LinePosition> {
+        self.arrivals.progress.position()
     }
 
     pub const fn counters(&self) -> LineCounters {
@@ -98,7 +143,7 @@ mod tests {
 
     #[test]
     fn corrupt_lost_and_unknown_frames_are_counted() {
-        let mut line = Line::new(VehicleProfile::default());
+        let mut line = Line::new(VehicleProfile::default(), None);
         let mut out = Vec::new();
         line.feed(&frame(0), &mut out);
         let mut broken = frame(1);
@@ -116,7 +161,7 @@ mod tests {
 
     #[test]
     fn half_a_frame_after_a_reconnection_is_not_noise() {
-        let mut line = Line::new(VehicleProfile::default());
+        let mut line = Line::new(VehicleProfile::default(), None);
         let mut out = Vec::new();
         line.feed(&frame(0), &mut out);
         line.reconnected();

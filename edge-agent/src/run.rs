@@ -55,6 +55,7 @@ pub async fn run(
     let epoch = spool.epoch();
     tracing::info!(box_id = %config.box_id, epoch, created = opened.created, "spool open");
     let watermarks = Stream::ALL.into_iter().map(|stream| (stream, spool.acknowledged_seq(stream))).collect();
+    let before = spool.line_position();
     let commit_interval = Duration::from_millis(config.spool.commit_interval_ms);
     let keeper = keeper::start(spool, commit_interval, options.finish_on_eof).map_err(AgentError::Thread)?;
 
@@ -85,9 +86,9 @@ pub async fn run(
         report: UplinkReport::default(),
     };
     let mut uplink = tokio::spawn(uplink.run::<RumqttLink>());
-    let pipeline = Line::new(config.profile.clone());
+    let line_in = Line::new(config.profile.clone(), before);
     let reader =
-        serial::read(config.serial.clone(), options.finish_on_eof, pipeline, samples, line_sender, stop.clone());
+        serial::read(config.serial.clone(), options.finish_on_eof, line_in, samples, line_sender, stop.clone());
     let mut reader = tokio::spawn(reader);
 
     let mut views = Views { spool: spool_status, connected, line };

@@ -8,12 +8,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_serial::{SerialPortBuilderExt, SerialStream};
 use tokio_util::sync::CancellationToken;
 use tournee_features::LineCounters;
-use tournee_payload::Sample;
 
 use crate::backoff::Backoff;
 use crate::config::SerialConfig;
 use crate::error::AgentError;
-use crate::line::Line;
+use crate::line::{Line, Taken};
 
 const READ_BYTES: usize = 16 * 1024;
 
@@ -29,7 +28,7 @@ pub(crate) async fn read(
     config: SerialConfig,
     finish_on_eof: bool,
     mut line: Line,
-    samples: mpsc::Sender<Vec<Sample>>,
+    samples: mpsc::Sender<Taken>,
     counters: watch::Sender<LineCounters>,
     shutdown: CancellationToken,
 ) -> Result<ReaderReport, AgentError> {
@@ -57,8 +56,10 @@ pub(crate) async fn read(
     };
     let mut rest = Vec::new();
     line.finish(&mut rest);
-    if !rest.is_empty() {
-        let _ = samples.send(rest).await;
+    // Also without samples: nothing is held back any more, so the position has moved.
+    let position = line.position();
+    if !rest.is_empty() || position.is_some() {
+        let _ = samples.send(Taken { samples: rest, position }).await;
     }
     counters.send_replace(line.counters());
     outcome.map(|()| ReaderReport { line: line.counters(), voided_values: line.voided_values() })
@@ -81,7 +82,7 @@ enum Over {
 async fn read_port(
     mut port: SerialStream,
     line: &mut Line,
-    samples: &mpsc::Sender<Vec<Sample>>,
+    samples: &mpsc::Sender<Taken>,
     counters: &watch::Sender<LineCounters>,
     shutdown: &CancellationToken,
 ) -> Over {
@@ -104,7 +105,7 @@ async fn read_port(
         let mut out = Vec::new();
         line.feed(buffer.get(..count).unwrap_or_default(), &mut out);
         counters.send_replace(line.counters());
-        if !out.is_empty() && samples.send(out).await.is_err() {
+        if !out.is_empty() && samples.send(Taken { samples: out, position: line.position() }).await.is_err() {
             return Over::Stop;
         }
     }

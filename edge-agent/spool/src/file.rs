@@ -9,7 +9,10 @@ use crate::error::SpoolError;
 use crate::report::OpenReport;
 
 /// Layout of the file, `PRAGMA user_version`.
-pub(crate) const LAYOUT: i64 = 1;
+///
+/// 1: the first. 2: with the position on the serial line. An older agent must not write to a newer file: it would leave the
+/// position behind the samples, and the next newer agent would count frames as lost that are not.
+pub(crate) const LAYOUT: i64 = 2;
 
 const CREATE: &str = "
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), box_id TEXT NOT NULL, epoch INTEGER NOT NULL);
@@ -22,7 +25,13 @@ CREATE TABLE batch (
   id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL, count INTEGER NOT NULL,
   sealed INTEGER NOT NULL, bytes BLOB NOT NULL);
 CREATE UNIQUE INDEX batch_key ON batch (stream, first_seq);
-PRAGMA user_version = 1;
+";
+
+/// From layout 1 to 2; a new file goes the same way.
+const ADD_LINE: &str = "
+-- How far on the serial line the committed samples reach.
+CREATE TABLE line (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id INTEGER NOT NULL, next_seq INTEGER NOT NULL);
+PRAGMA user_version = 2;
 ";
 
 /// What is wrong with a file.
@@ -99,11 +108,12 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
     let found = match (layout, tables) {
         (0, 0) => {
             transaction.execute_batch(CREATE)?;
+            transaction.execute_batch(ADD_LINE)?;
             let epoch = i64::try_from(new_epoch).map_err(|_| Trouble::Refused(SpoolError::Epoch(new_epoch)))?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (config.box_id.as_str(), epoch))?;
             (config.box_id.to_string(), epoch, true)
         }
-        (LAYOUT, _) => {
+        (1..=LAYOUT, _) => {
             let check: String = transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if check != "ok" {
                 return Err(Trouble::Damaged(check));
@@ -112,6 +122,9 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
                 .query_row("SELECT box_id, epoch FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let Some((box_id, epoch)) = meta else { return Err(Trouble::Damaged("no epoch in the file".to_owned())) };
+            if layout == 1 {
+                transaction.execute_batch(ADD_LINE)?;
+            }
             (box_id, epoch, false)
         }
         (found, _) if found > LAYOUT => {

@@ -8,6 +8,9 @@
 //! Blocking: call it from a thread of its own, never from the task that reads the serial line (an fsync on eMMC or SD
 //! takes 5 to 50 ms, at times 200).
 //!
+//! Beside the samples, and in the same transaction, stands how far on the serial line they reach ([`LinePosition`]): what a
+//! killed agent had read but not committed is the hole between it and the first frame of the next run.
+//!
 //! Sequence numbers of samples that were buffered but never committed are given again after a crash. That is sound:
 //! nothing leaves this crate before it is committed, so nobody has seen them.
 
@@ -23,5 +26,5 @@ mod store;
 
 pub use config::SpoolConfig;
 pub use error::SpoolError;
-pub use report::{AckOutcome, GapReason, OpenReport, Pending, SealedBatch};
+pub use report::{AckOutcome, GapReason, LinePosition, OpenReport, Pending, SealedBatch};
 pub use spool::Spool;

@@ -38,6 +38,15 @@ impl SealedBatch {
     }
 }
 
+/// How far the samples of the serial line have got: every frame of the boot `boot_id` before `next_seq` is accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinePosition {
+    /// The boot of the box.
+    pub boot_id: u32,
+    /// Sequence number of the first link message that is not accounted for; it wraps.
+    pub next_seq: u32,
+}
+
 /// What waits in the spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {

@@ -11,7 +11,7 @@ use crate::config::SpoolConfig;
 use crate::error::SpoolError;
 use crate::file;
 use crate::open_rows::OpenRows;
-use crate::report::{AckOutcome, GapReason, OpenReport, Pending, SealedBatch};
+use crate::report::{AckOutcome, GapReason, LinePosition, OpenReport, Pending, SealedBatch};
 use crate::shed::{self, Lost};
 use crate::store;
 
@@ -31,6 +31,10 @@ pub struct Spool {
     tails: BTreeMap<Stream, OpenRows>,
     uncommitted: usize,
     latest_t_us: Option<i64>,
+    /// As in the file.
+    position: Option<LinePosition>,
+    /// What the next commit makes of it.
+    next_position: Option<LinePosition>,
 }
 
 impl Spool {
@@ -49,8 +53,18 @@ impl Spool {
             *books.pending_mut(stream) = store::totals(&connection, stream)?;
             tails.insert(stream, OpenRows::new(stream, state.next_seq));
         }
-        let mut spool =
-            Self { connection, config, epoch: report.epoch, books, tails, uncommitted: 0, latest_t_us: None };
+        let position = store::load_position(&connection)?;
+        let mut spool = Self {
+            connection,
+            config,
+            epoch: report.epoch,
+            books,
+            tails,
+            uncommitted: 0,
+            latest_t_us: None,
+            position,
+            next_position: position,
+        };
         for stream in Stream::ALL {
             spool.restore_tail(stream)?;
         }
@@ -90,8 +104,20 @@ impl Spool {
         Ok(())
     }
 
-    /// Stores everything that was appended, in one transaction: identity, sealed batches, open rows, and, at the cap,
-    /// what is given up with its gap samples. On an error nothing is lost: call again.
+    /// Says how far on the serial line the samples appended so far reach. The next [`commit`](Self::commit) stores it in
+    /// the transaction of those samples.
+    pub const fn reached(&mut self, position: LinePosition) {
+        self.next_position = Some(position);
+    }
+
+    /// The committed position on the serial line; none in a file that never had one.
+    #[must_use]
+    pub const fn line_position(&self) -> Option<LinePosition> {
+        self.position
+    }
+
+    /// Stores everything that was appended, in one transaction: identity, sealed batches, open rows, the position on the
+    /// line, and, at the cap, what is given up with its gap samples. On an error nothing is lost: call again.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -99,7 +125,9 @@ impl Spool {
         for tail in self.tails.values_mut().filter(|tail| tail.flushes_early()) {
             tail.close();
         }
-        if self.tails.values().all(|tail| tail.closed.is_empty() && tail.uncommitted().1.is_empty()) {
+        let position = self.next_position.filter(|next| self.position != Some(*next));
+        let no_rows = self.tails.values().all(|tail| tail.closed.is_empty() && tail.uncommitted().1.is_empty());
+        if no_rows && position.is_none() {
             return Ok(());
         }
         let mut books = self.books.clone();
@@ -114,7 +142,11 @@ impl Spool {
                 store::save_state(&tx, stream, &books.state(stream))?;
             }
         }
+        if let Some(position) = position {
+            store::save_position(&tx, position)?;
+        }
         tx.commit()?;
+        self.position = self.next_position;
         for (stream, tail) in &mut self.tails {
             tail.closed.clear();
             tail.persisted = tail.rows.len();

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tournee_payload::Stream;
 
-use crate::report::{Pending, SealedBatch};
+use crate::report::{LinePosition, Pending, SealedBatch};
 
 /// Counted against the cap beside the bytes of a batch: its row and index.
 pub(crate) const ROW_BYTES: u64 = 64;
@@ -56,6 +56,22 @@ pub(crate) fn save_state(tx: &Transaction<'_>, stream: Stream, state: &StreamSta
             int(state.acked),
             int(state.shed),
         ))
+        .map(drop)
+}
+
+/// The stored position on the line. None in a file that never had one, and where it is none that was ever written here.
+pub(crate) fn load_position(connection: &Connection) -> rusqlite::Result<Option<LinePosition>> {
+    let stored: Option<(i64, i64)> = connection
+        .query_row("SELECT boot_id, next_seq FROM line", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(stored.and_then(|(boot_id, next_seq)| {
+        Some(LinePosition { boot_id: u32::try_from(boot_id).ok()?, next_seq: u32::try_from(next_seq).ok()? })
+    }))
+}
+
+pub(crate) fn save_position(tx: &Transaction<'_>, position: LinePosition) -> rusqlite::Result<()> {
+    tx.prepare("INSERT OR REPLACE INTO line VALUES (1, ?1, ?2)")?
+        .execute((position.boot_id, position.next_seq))
         .map(drop)
 }
 
