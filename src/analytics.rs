@@ -112,11 +112,18 @@ pub async fn snapshot(data_dir: &Path, territories: &[Arc<Territory>]) -> Result
     let mut views = Vec::new();
     for territory in territories {
         let of = Of::Territory(&territory.id);
+        let mut credited = Territory::clone(territory);
+        // The layers that rules stand on are credited like the streets (docs/formats/layers.md).
+        for layer in read_layers(&layer_folder(data_dir, &territory.id))? {
+            if !credited.attributions.contains(&layer.attribution) {
+                credited.attributions.push(layer.attribution);
+            }
+        }
         views.push(TerritoryView {
             indicators: derived::load_indicators(&session, of).await?,
             pass_facts: derived::load_pass_facts(&session, of).await?,
             recommendations: derived::load_recommendations(&session, of).await?,
-            territory: Arc::clone(territory),
+            territory: Arc::new(credited),
         });
     }
     let now = chrono::Utc::now();

@@ -32,9 +32,17 @@ pub enum Command {
     Twin(TwinOptions),
 }
 
-/// Where everything lies.
+/// Where a role that stores keeps everything: never the demo's folder, which the next demo replaces.
 #[derive(Args, Debug, Clone)]
-pub struct DataOptions {
+pub struct LiveData {
+    /// Folder of lake, indicators and layers.
+    #[arg(long = "data", value_name = "DIR", default_value = "data/live", env = "TOURNEE_DATA")]
+    pub dir: PathBuf,
+}
+
+/// What is looked at.
+#[derive(Args, Debug, Clone)]
+pub struct ReadData {
     /// Folder of lake, indicators and layers.
     #[arg(long = "data", value_name = "DIR", default_value = "data/demo", env = "TOURNEE_DATA")]
     pub dir: PathBuf,
@@ -43,9 +51,9 @@ pub struct DataOptions {
 /// `tournee demo`
 #[derive(Args, Debug)]
 pub struct DemoOptions {
-    /// Where everything lies; a demo's earlier data there is replaced.
-    #[command(flatten)]
-    pub data: DataOptions,
+    /// Folder of lake, indicators and layers; a demo's earlier data there is replaced.
+    #[arg(long = "data", value_name = "DIR", default_value = "data/demo")]
+    pub data_dir: PathBuf,
     /// Everything random comes from this.
     #[arg(long, default_value_t = 35)]
     pub seed: u64,
@@ -74,7 +82,7 @@ pub struct DemoOptions {
 pub struct ServeOptions {
     /// Where everything lies.
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: LiveData,
     /// Address of the web map.
     #[arg(long, default_value = "127.0.0.1:8035")]
     pub http: SocketAddr,
@@ -103,7 +111,7 @@ pub enum DataOrigin {
 pub struct IngestOptions {
     /// Where everything lies.
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: LiveData,
     /// Broker host.
     #[arg(long, default_value = "127.0.0.1")]
     pub mqtt_host: String,
@@ -123,7 +131,7 @@ pub struct IngestOptions {
 pub struct SqlOptions {
     /// Where everything lies.
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: ReadData,
     /// The query.
     pub query: String,
     /// How to print the rows.
@@ -168,7 +176,7 @@ pub enum ImportWhat {
 pub struct ImportSamplesOptions {
     /// Where everything lies.
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: LiveData,
     /// The recording.
     pub file: PathBuf,
     /// Stream that the rows become: air, road, mobile.
@@ -187,7 +195,7 @@ pub struct ImportSamplesOptions {
 pub struct CheckOptions {
     /// Where everything lies.
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: ReadData,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
 //! `tournee import`: a partner's file through the same door as the vehicles' samples: validated, deduplicated, committed.
 
 use crate::cli::{ImportOptions, ImportSamplesOptions, ImportWhat};
+use crate::data_dir;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::BufReader;
@@ -15,6 +16,7 @@ const BATCH_SAMPLES: usize = 10_000;
 /// Brings a partner's file in.
 pub async fn run(options: ImportOptions) -> Result<()> {
     let ImportWhat::Samples(options) = options.what;
+    data_dir::open_live(&options.data.dir)?;
     let mapping = read_mapping(&options)?;
     let mut samples = Vec::new();
     let report = read(&options, &mapping, &mut samples)

@@ -1,7 +1,7 @@
 //! `tournee ingest`
 
 use crate::cli::IngestOptions;
-use crate::shutdown;
+use crate::{data_dir, shutdown};
 use anyhow::{Context, Result};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -10,9 +10,7 @@ use tournee_ingest::{IngestConfig, IngestStatus};
 /// Runs one worker until told to stop, then drains.
 pub async fn run(options: IngestOptions) -> Result<()> {
     let lake = options.data.dir.join("lake");
-    std::fs::create_dir_all(&lake).with_context(|| {
-        format!("cannot write the data folder {}: choose another with --data", options.data.dir.display())
-    })?;
+    data_dir::open_live(&options.data.dir)?;
     let mut config = IngestConfig::new(lake, &options.mqtt_host, options.mqtt_port);
     config.shards = options.shards.0..=options.shards.1;
     // One name per range, the same at every start: the broker keeps what came in between under it.

@@ -3,6 +3,7 @@
 mod analytics;
 mod check;
 mod cli;
+mod data_dir;
 mod demo;
 mod import;
 mod ingest;

@@ -2,7 +2,7 @@
 
 use crate::analytics::{self, Analysis};
 use crate::cli::{DataOrigin, ServeOptions};
-use crate::shutdown;
+use crate::{data_dir as folder, shutdown};
 use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tournee_api::{AppState, Snapshot};
 use tournee_ingest::broker::{self, EmbeddedBroker};
 use tournee_ingest::{IngestConfig, IngestStatus};
-use tournee_territory::{Origin, Territory};
+use tournee_territory::{Origin, Territory, Text};
 
 /// Binds the map's address. Beyond loopback there is no authentication yet, so it is refused.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -37,8 +37,7 @@ pub async fn run(options: ServeOptions) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     let listener = listen(options.http).await?;
     let data_dir = options.data.dir.clone();
-    std::fs::create_dir_all(&data_dir)
-        .with_context(|| format!("cannot write the data folder {}: choose another with --data", data_dir.display()))?;
+    folder::open_live(&data_dir)?;
 
     let broker = start_broker(&options.broker).await?;
     let ingest = broker.as_ref().map(|broker| {
@@ -55,7 +54,7 @@ pub async fn run(options: ServeOptions) -> Result<()> {
         DataOrigin::Measured => Origin::Measured,
         DataOrigin::Simulated => Origin::Simulated,
     };
-    let shown = shown_territories()?;
+    let shown = shown_territories(origin)?;
     let state = AppState::new(analytics::snapshot(&data_dir, &shown).await?).context("cannot prepare the map")?;
     println!("La carte / the map: http://{}   (Ctrl-C to stop)", listener.local_addr()?);
     let refresh = refresh(&data_dir, origin, shown, state.clone(), Duration::from_secs(options.refresh_s));
@@ -82,8 +81,20 @@ async fn start_broker(address: &str) -> Result<Option<EmbeddedBroker>> {
     Ok(Some(broker::start(address).await.with_context(|| format!("cannot start the broker on {address}"))?))
 }
 
-fn shown_territories() -> Result<Vec<Arc<Territory>>> {
-    Ok(vec![Arc::new(tournee_territory::demo::redon()?), Arc::new(tournee_territory::demo::dublin()?.0)])
+fn shown_territories(origin: Origin) -> Result<Vec<Arc<Territory>>> {
+    Ok(vec![Arc::new(redon(origin)?), Arc::new(tournee_territory::demo::dublin()?.0)])
+}
+
+/// Redon with the statement that goes with its data; the one that ships says that nothing was measured.
+fn redon(origin: Origin) -> Result<Territory> {
+    let mut territory = tournee_territory::demo::redon()?;
+    if origin == Origin::Measured {
+        territory.statement = Text {
+            fr: "Rues et bâtiments : OpenStreetMap. Mesures des boîtiers embarqués sur les véhicules.".to_owned(),
+            en: "Streets and buildings: OpenStreetMap. Measured by the boxes on the vehicles.".to_owned(),
+        };
+    }
+    Ok(territory)
 }
 
 /// Looks at the lake again and again; a failed look is told and the last picture stays.
@@ -97,7 +108,7 @@ async fn refresh(
     loop {
         tokio::time::sleep(every).await;
         let outcome = async {
-            Analysis::load(data_dir, vec![(tournee_territory::demo::redon()?, origin)])?.run(&|_| {}).await?;
+            Analysis::load(data_dir, vec![(redon(origin)?, origin)])?.run(&|_| {}).await?;
             state.replace(analytics::snapshot(data_dir, &shown).await?)?;
             anyhow::Ok(())
         };

@@ -9,7 +9,7 @@ mod truth;
 
 use crate::analytics::{self, Analysis};
 use crate::cli::DemoOptions;
-use crate::{check, shutdown};
+use crate::{check, data_dir as folder, shutdown};
 use anyhow::{Context, Result, bail};
 use figures::Figures;
 use fleet::{Fleet, FleetPlan};
@@ -26,8 +26,6 @@ use tournee_ingest::{IngestConfig, IngestReport, IngestStatus, broker};
 use tournee_territory::{Origin, Territory};
 use tournee_twin::World;
 
-/// Marks a folder as a demo's own, so that the next demo may replace it.
-const MARKER: &str = ".tournee-demo";
 /// Simulated days pass in seconds: a short interval keeps the watermark close.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(1_000);
 
@@ -36,7 +34,7 @@ pub async fn run(options: DemoOptions) -> Result<()> {
     let shutdown = shutdown::on_signal()?;
     // Before anything is computed: a port in use must not cost a minute.
     let listener = if options.once { None } else { Some(crate::serve::listen(options.http).await?) };
-    let data_dir = options.data.dir.clone();
+    let data_dir = options.data_dir.clone();
     prepare_folder(&data_dir)?;
 
     let stages = Stages::new();
@@ -195,14 +193,13 @@ fn prepare_folder(dir: &Path) -> Result<()> {
         Err(_) => false,
     };
     if occupied {
-        if !dir.join(MARKER).is_file() {
+        if !folder::is_demo(dir) {
             bail!("{} is not empty and not a demo's folder: choose another with --data", dir.display());
         }
         std::fs::remove_dir_all(dir).with_context(unwritable)?;
     }
     std::fs::create_dir_all(dir.join("spool")).with_context(unwritable)?;
-    std::fs::write(dir.join(MARKER), "This folder belongs to `tournee demo`, which replaces it.\n")
-        .with_context(unwritable)
+    folder::mark_demo(dir).with_context(unwritable)
 }
 
 fn print(figures: &Figures, json: bool) -> Result<()> {

@@ -78,6 +78,21 @@ fn the_demo_does_not_replace_a_folder_that_is_not_its_own() -> Result<()> {
 }
 
 #[test]
+fn what_must_stay_is_not_stored_in_a_demos_folder() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join(".tournee-demo"), "")?;
+    let data = text(folder.path())?;
+    for arguments in [
+        vec!["serve", "--http", "127.0.0.1:0", "--broker", "none", "--data", data],
+        vec!["ingest", "--mqtt-port", "1", "--data", data],
+        vec!["import", "samples", "any.csv", "--stream", "mobile", "--mapping", "any.toml", "--data", data],
+    ] {
+        assert!(one_line(&refused(&arguments)?).contains("demo"), "{arguments:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_query_without_a_lake_says_where_it_looked() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let message = refused(&["sql", "--data", text(folder.path())?, "SELECT 1 FROM air"])?;

@@ -4,6 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -135,9 +137,34 @@ impl Road {
         logs.iter().map(tail).collect::<Vec<_>>().join("\n")
     }
 
+    /// Waits until the server's map has measured sections.
+    fn map_shows_measures(&self, after: &str) -> Result<()> {
+        let url = "/api/territories/redon/layers/mobile.geojson";
+        let features = wait_until(&format!("measured sections on the map after {after}"), GROWTH, || {
+            let body = get(self.http_port, url).ok()?;
+            let collection: Value = serde_json::from_str(&body).ok()?;
+            collection["features"].as_array().map(Vec::len).filter(|features| *features > 0)
+        })
+        .with_context(|| self.logs())?;
+        println!("{features} sections on the map after {after}");
+        Ok(())
+    }
+
     fn stored(&self) -> u64 {
         self.check().ok().and_then(|check| check["stored"].as_u64()).unwrap_or(0)
     }
+}
+
+/// One plain HTTP GET on loopback.
+fn get(port: u16, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an HTTP answer")?;
+    ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+    Ok(body.to_owned())
 }
 
 #[test]
@@ -173,9 +200,10 @@ fn a_kill_of_every_process_in_mid_drive_loses_nothing() -> Result<()> {
     agents.into_iter().try_for_each(Running::kill)?;
     agents = (0..VEHICLES).map(|vehicle| road.agent(vehicle)).collect::<Result<Vec<_>>>()?;
     grown("the kill of the agents")?;
+    road.map_shows_measures("the start")?;
     serve.kill()?;
     serve = road.serve()?;
-    grown("the kill of the server")?;
+    road.map_shows_measures("the kill of the server")?;
     for mut twin in twins {
         ensure!(twin.is_alive(), "the drive was over before the last kill: drive slower");
         driving.push(twin);
