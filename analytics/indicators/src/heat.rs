@@ -2,7 +2,8 @@
 //!
 //! A cheap thermal array is wrong by about ±1 K as a whole, a third of the signal between a well and a badly insulated
 //! wall, and no two rounds have the same weather. Both are one number per box and round. So a pass is worth
-//! `median frame − offset of its box and round + level of the fleet`, and only differences between sections are kept.
+//! `median frame − offset of its box and round`, counted from the median facade of the territory: only differences
+//! between sections are kept, and no value pretends to be a temperature above air.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ pub struct FacadePass {
     pub pass: u32,
     /// First frame of the pass, UTC, microseconds since 1970.
     pub t_us: i64,
-    /// Relative facade temperature, K: the value of a pass fact.
+    /// Difference to the median facade of the territory under the same conditions, K: the value of a pass fact.
     pub value_k: f64,
     /// Frames behind it.
     pub n_frames: u32,
@@ -88,13 +89,14 @@ pub struct FacadePasses {
     pub frames_thin: u64,
 }
 
-/// Relative facade temperature of every pass: `x − a + level`.
+/// Difference of every pass to the median facade of the territory under the same conditions: `x − a − c`.
 ///
 /// `x` is the median `delta_k` of the pass's ungated frames. `a` is the offset of its box and round: with
 /// `alternations = 1` the median of the round's own passes, so that a round's median is zero. That alone would also
 /// erase a true difference between two rounds of different streets, so further alternations first subtract the level
 /// of each section as seen by all rounds (median polish); on streets that several rounds share the two are told
-/// apart. `level` is the median of all `x`, which brings the values back to kelvin above air.
+/// apart. `c` centres the result: the median over the sections of their median pass, so that half of the sections lie
+/// below 0 however often each was driven.
 #[must_use]
 pub fn facade_passes(frames: &[FacadeFrame], rule: &Facade) -> FacadePasses {
     type PassKey<'a> = (&'a str, &'a str, &'a str, u32);
@@ -130,8 +132,6 @@ pub fn facade_passes(frames: &[FacadeFrame], rule: &Facade) -> FacadePasses {
 }
 
 fn remove_offsets(passes: &mut [FacadePass], alternations: u32) {
-    let all: Vec<f64> = passes.iter().map(|pass| pass.value_k).collect();
-    let Some(level) = stats::median(&all) else { return };
     let mut section_level: BTreeMap<&str, f64> = BTreeMap::new();
     let mut offset: BTreeMap<(&str, &str), f64> = BTreeMap::new();
     for _ in 0..alternations.max(1) {
@@ -148,11 +148,13 @@ fn remove_offsets(passes: &mut [FacadePass], alternations: u32) {
         .iter()
         .map(|pass| {
             let own = offset.get(&(pass.box_id.as_str(), pass.round.as_str())).copied().unwrap_or(0.0);
-            pass.value_k - own + level
+            pass.value_k - own
         })
         .collect();
+    let of_sections = medians(passes.iter().zip(&values).map(|(pass, value_k)| (pass.section_id.as_str(), *value_k)));
+    let Some(centre) = stats::median(&of_sections.into_values().collect::<Vec<f64>>()) else { return };
     for (pass, value_k) in passes.iter_mut().zip(values) {
-        pass.value_k = value_k;
+        pass.value_k = value_k - centre;
     }
 }
 
@@ -225,11 +227,36 @@ mod tests {
         let plain = facade_passes(&frames(&[("a", "1", 0.0, 0..10), ("a", "2", 0.0, 0..10)]), &rule);
         let shifted = facade_passes(&frames(&[("a", "1", -3.0, 0..10), ("a", "2", 3.0, 0..10)]), &rule);
         let (a, b) = (levels(&plain), levels(&shifted));
+        // Levels 0..9 around their median 4.5, whatever camera and weather add.
+        for (section, (a, b)) in a.iter().zip(&b).enumerate() {
+            close(*a, section as f64 - 4.5, 1e-9);
+            close(*b, *a, 1e-9);
+        }
         for pair in a.windows(2).zip(b.windows(2)) {
             close(pair.0[1] - pair.0[0], 1.0, 1e-9);
             close(pair.1[1] - pair.1[0], 1.0, 1e-9);
         }
         assert_eq!(plain.passes[0].t_us, 0);
+    }
+
+    #[test]
+    fn a_street_that_is_driven_often_does_not_move_the_centre() {
+        let rule = Corrections::builtin().unwrap().facade;
+        let mut rounds = vec![("a", "0", 40.0, 0..10)];
+        rounds.extend(["1", "2", "3", "4", "5", "6"].map(|round| ("a", round, -7.0, 0..10)));
+        let once = frames(&rounds);
+        let mut often = once.clone();
+        // Section 9 six more times in every round.
+        for pass in 1..=6 {
+            often.extend(
+                once.iter().filter(|frame| frame.section_id == "s9").map(|frame| FacadeFrame { pass, ..frame.clone() }),
+            );
+        }
+        for got in [levels(&facade_passes(&once, &rule)), levels(&facade_passes(&often, &rule))] {
+            for (section, value) in got.iter().enumerate() {
+                close(*value, section as f64 - 4.5, 1e-9);
+            }
+        }
     }
 
     #[test]

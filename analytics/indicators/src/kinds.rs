@@ -145,12 +145,12 @@ impl Kind {
     }
 
     /// The mobile operator's name appended, for a kind of the family `rsrp_dbm_{mccmnc}`.
-    fn of_member(&self, name: &str, member: &str) -> Self {
+    fn of_member(&self, name: &str, label: &Label, member: &str) -> Self {
         let mut kind = self.clone();
         kind.name = name.into();
         kind.headline = false;
-        kind.label.fr = format!("{} – {member}", kind.label.fr);
-        kind.label.en = format!("{} – {member}", kind.label.en);
+        kind.label.fr = format!("{} – {member}", label.fr);
+        kind.label.en = format!("{} – {member}", label.en);
         kind
     }
 }
@@ -176,6 +176,8 @@ struct KindEntry {
     /// The kind also stands for `{name}_{operator}`.
     #[serde(default)]
     per_operator: bool,
+    /// Label of `{name}_{operator}`, before the operator's name; needed with `per_operator`.
+    operator_label: Option<Label>,
     unit: String,
     decimals: u8,
     label: Label,
@@ -195,7 +197,8 @@ struct KindEntry {
 pub struct Kinds {
     version: String,
     kinds: Vec<Kind>,
-    families: Vec<String>,
+    /// Kinds that also stand for one operator each, and what a member is called before the operator's name.
+    families: Vec<(String, Label)>,
     operators: BTreeMap<String, String>,
     drawing: Vec<Drawing>,
 }
@@ -243,8 +246,10 @@ impl Kinds {
             if kinds.iter().any(|kind| kind.name == entry.name) {
                 return Err(wrong("name", "stands twice".into()));
             }
-            if entry.per_operator {
-                families.push(entry.name.clone());
+            match (entry.per_operator, entry.operator_label.clone()) {
+                (true, Some(label)) => families.push((entry.name.clone(), label)),
+                (false, None) => {}
+                _ => return Err(wrong("operator_label", "stands with per_operator = true and only there".into())),
             }
             kinds.push(Kind {
                 name: entry.name,
@@ -291,12 +296,12 @@ impl Kinds {
         if let Some(kind) = self.kinds.iter().find(|kind| kind.name == name) {
             return Some(kind.clone());
         }
-        let family = self.families.iter().find(|family| {
+        let (family, label) = self.families.iter().find(|(family, _)| {
             name.strip_prefix(family.as_str()).and_then(|rest| rest.strip_prefix('_')).is_some_and(is_operator)
         })?;
         let member = &name[family.len() + 1..];
         let shown = self.operators.get(member).map_or(member, String::as_str);
-        Some(self.kinds.iter().find(|kind| kind.name == *family)?.of_member(name, shown))
+        Some(self.kinds.iter().find(|kind| kind.name == *family)?.of_member(name, label, shown))
     }
 
     /// The kind that a theme's map shows first.
@@ -353,6 +358,10 @@ mod tests {
         assert_eq!(class("rsrp_dbm", -105.1), Some(2));
         assert_eq!(class("rsrp_dbm", -116.0), Some(3));
         assert_eq!(class("rough_mps2", 9.0), Some(4));
+        assert_eq!(class("facade_delta_k", -0.6), Some(0));
+        assert_eq!(class("facade_delta_k", -0.59), Some(1));
+        assert_eq!(class("facade_delta_k", 0.6), Some(1));
+        assert_eq!(class("facade_delta_k", 0.61), Some(2));
         assert_eq!(class("facade_delta_k", f64::NAN), None);
     }
 
@@ -361,6 +370,8 @@ mod tests {
         let kinds = Kinds::builtin().unwrap();
         let kind = kinds.get("rsrp_dbm_20801").unwrap();
         assert!(kind.label.fr.ends_with("Orange") && !kind.headline);
+        assert!(!kind.label.fr.contains("tous opérateurs") && !kind.label.en.contains("all operators"));
+        assert_eq!(kinds.get("rsrp_dbm").unwrap().label.fr, "Signal mobile reçu, tous opérateurs confondus");
         assert_eq!(kind.bounds, kinds.get("rsrp_dbm").unwrap().bounds);
         assert!(kinds.get("rsrp_dbm_99999").unwrap().label.en.ends_with("99999"));
         for name in ["rsrp_dbm_", "rsrp_dbm_x", "rsrp_dbm20801", "pm25_ugm3_20801", "", "é"] {
@@ -389,6 +400,7 @@ mod tests {
             ("palette = \"road\"", "palette = \"rode\"", "kind.rough_mps2.palette"),
             ("headline = true", "headline = false", "kind"),
             ("confidence = \"high\"", "confidence = \"low\"", "drawing"),
+            ("per_operator = true\n", "", "kind.rsrp_dbm.operator_label"),
             ("version", "verzion", "toml"),
         ] {
             assert!(TEXT.contains(from), "{from}");
