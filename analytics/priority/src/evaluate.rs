@@ -6,7 +6,7 @@ use tournee_indicators::{Confidence, format};
 
 use crate::explain::{contributions, score};
 use crate::inputs::{InputValue, Inputs, SectionInputs};
-use crate::rule::{Condition, Rule, RuleSet, Term, Transform};
+use crate::rule::{Condition, Floor, InputSpec, Op, Rule, RuleSet, Term, Transform};
 use crate::text::fill;
 use crate::{Reason, Recommendation};
 
@@ -144,7 +144,7 @@ fn judge(rule: &Rule, section: &SectionInputs, percentiles: &Percentiles<'_>) ->
         .map(|term| (usable(&term.input).map_or(0.0, |input| utility(term, section, percentiles, input)), term.weight))
         .collect();
     let shares = contributions(rule.combine, &terms);
-    let reasons = reasons(rule, section, percentiles, &shares, usable);
+    let reasons = reasons(rule, &shares, usable);
     let words = |text: &str, french: bool| fill(text, |name| placeholder(rule, section, name, french));
     Ok(Recommendation {
         territory: section.territory.clone(),
@@ -205,31 +205,27 @@ fn interpolate(points: &[[f64; 2]], x: f64) -> f64 {
 }
 
 /// One reason per input that is there: terms first by contribution, then inputs that only had to hold.
-fn reasons<'a>(
-    rule: &Rule,
-    section: &'a SectionInputs,
-    percentiles: &Percentiles<'_>,
-    shares: &[f64],
-    usable: impl Fn(&str) -> Option<&'a InputValue>,
-) -> Vec<Reason> {
+fn reasons<'a>(rule: &Rule, shares: &[f64], usable: impl Fn(&str) -> Option<&'a InputValue>) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for spec in &rule.input {
         let Some(input) = usable(&spec.name) else { continue };
         let contribution =
             rule.score.iter().zip(shares).filter(|(term, _)| term.input == spec.name).map(|pair| pair.1).sum();
-        let thresholds: Vec<String> = rule
-            .when
-            .iter()
-            .filter(|condition| condition.input == spec.name)
-            .map(|condition| threshold(condition, section, percentiles, input, spec.decimals))
-            .collect();
+        let thresholds = |french: bool| {
+            let own = rule.when.iter().filter(|condition| condition.input == spec.name);
+            let words: Vec<String> = own.map(|condition| threshold(condition, spec.decimals, french)).collect();
+            words.join(if french { " ; " } else { "; " })
+        };
+        let label = floor(spec, input.value).map_or(&spec.label, |floor| &floor.label);
         out.push(Reason {
             input: spec.name.clone(),
-            label_fr: spec.label.fr.clone(),
-            label_en: spec.label.en.clone(),
+            label_fr: label.fr.clone(),
+            label_en: label.en.clone(),
             value: input.value,
             unit: input.unit.clone(),
-            threshold: thresholds.join(" ; "),
+            unit_en: spec.unit_en.clone().unwrap_or_default(),
+            threshold: thresholds(true),
+            threshold_en: thresholds(false),
             contribution,
             n_passes: input.n_passes,
             n_days: input.n_days,
@@ -240,22 +236,34 @@ fn reasons<'a>(
     out
 }
 
-/// "≥ 0,6", or "≥ p75 (p82)" for a percentile: the threshold, and where this section stands.
-fn threshold(
-    condition: &Condition,
-    section: &SectionInputs,
-    percentiles: &Percentiles<'_>,
-    input: &InputValue,
-    decimals: u8,
-) -> String {
-    let sign = condition.op.sign();
+/// What to say of a value that stands for "nothing received".
+fn floor(spec: &InputSpec, value: f64) -> Option<&Floor> {
+    spec.floor.as_ref().filter(|floor| value <= floor.value)
+}
+
+/// "≥ 0,6", or "parmi les 25 % les plus élevés de la commune" for a percentile.
+fn threshold(condition: &Condition, decimals: u8, french: bool) -> String {
+    let number = |value: f64, decimals: u8| {
+        if french { format::number_fr(value, decimals) } else { format::number_en(value, decimals) }
+    };
+    let compared =
+        |decimals: u8| format!("{}{}{}", condition.op.sign(), format::NBSP, number(condition.value, decimals));
     match condition.transform {
-        Transform::Raw => format!("{sign}{}{}", format::NBSP, format::number_fr(condition.value, decimals)),
+        Transform::Raw => compared(decimals),
+        Transform::Utility(_) => compared(2),
         Transform::PercentileInCommune => {
-            let here = percentiles.of(section, &condition.input, input.value).floor();
-            format!("{sign}{}p{:.0} (p{here:.0})", format::NBSP, condition.value)
+            let (share, fr, en) = match condition.op {
+                Op::AtLeast | Op::Above => (100.0 - condition.value, "élevés", "highest"),
+                Op::AtMost | Op::Below => (condition.value, "faibles", "lowest"),
+            };
+            let share = number(share, u8::from(share.fract() != 0.0));
+            let nbsp = format::NBSP;
+            if french {
+                format!("parmi les {share}{nbsp}% les plus {fr} de la commune")
+            } else {
+                format!("among the {en} {share}{nbsp}% of the commune")
+            }
         }
-        Transform::Utility(_) => format!("{sign}{}{}", format::NBSP, format::number_fr(condition.value, 2)),
     }
 }
 
@@ -271,7 +279,14 @@ fn placeholder(rule: &Rule, section: &SectionInputs, name: &str, french: bool) -
         _ => {
             let spec = rule.input(name)?;
             Some(match section.values.get(name) {
-                Some(input) => quantity(input.value, spec.decimals, &input.unit),
+                Some(input) => match floor(spec, input.value) {
+                    Some(floor) if french => floor.text.fr.clone(),
+                    Some(floor) => floor.text.en.clone(),
+                    None => {
+                        let unit = spec.unit_en.as_ref().filter(|_| !french).unwrap_or(&input.unit);
+                        quantity(input.value, spec.decimals, unit)
+                    }
+                },
                 None if french => "non connu".into(),
                 None => "not known".into(),
             })

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tournee_indicators::{Confidence, Indicator};
 
 use crate::date::days_since_1970;
-use crate::rule::{Aggregate, InputFrom, InputSpec};
+use crate::rule::{Aggregate, FUTURE_DAYS, InputFrom, InputSpec};
 
 /// One input of one section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,9 +63,29 @@ pub struct NearPoint<'a> {
 }
 
 impl InputSpec {
-    /// The input of one section from the points of its layer. `as_of` (ISO 8601) ends the window. Points too far, too
-    /// old, later than `as_of`, of unreadable date where a window asks for one, or not finite do not count. `None` when
-    /// no point is left, except for counts, which are then 0.
+    /// True when a point of this date counts: any date without a window, else from `window_days` before `as_of` (ISO
+    /// 8601) on, up to [`FUTURE_DAYS`] after it. `as_of` is the day of the last pass: what was reported after it is news,
+    /// and the window does not move with it.
+    #[must_use]
+    pub fn in_window(&self, date: &str, as_of: &str) -> bool {
+        self.window_days.is_none_or(|days| {
+            days_since_1970(as_of)
+                .zip(days_since_1970(date))
+                .is_some_and(|(end, at)| (-FUTURE_DAYS..i64::from(days)).contains(&(end - at)))
+        })
+    }
+
+    /// True when a window asks for a date and this one lies more than [`FUTURE_DAYS`] after `as_of`.
+    #[must_use]
+    pub fn in_the_future(&self, date: &str, as_of: &str) -> bool {
+        let after = days_since_1970(as_of).zip(days_since_1970(date)).map(|(end, at)| at - end);
+        self.window_days.is_some() && after.is_some_and(|days| days > FUTURE_DAYS)
+    }
+
+    /// The input of one section from the points of its layer; for an aggregate of [`Aggregate::nearest_section_only`]
+    /// the caller gives the points whose nearest section this is. Points too far, outside of the window
+    /// ([`InputSpec::in_window`]), of unreadable date where a window asks for one, or not finite do not count. `None`
+    /// when no point is left, except for counts, which are then 0.
     pub fn from_points<'a>(
         &self,
         points: impl IntoIterator<Item = NearPoint<'a>>,
@@ -76,15 +96,9 @@ impl InputSpec {
             return None;
         }
         let reach_m = self.search_m.unwrap_or(0.0);
-        let in_window = |date: &str| match self.window_days {
-            None => true,
-            Some(days) => days_since_1970(as_of)
-                .zip(days_since_1970(date))
-                .is_some_and(|(end, at)| (0..i64::from(days)).contains(&(end - at))),
-        };
         let mut near: Vec<NearPoint<'a>> = points
             .into_iter()
-            .filter(|point| point.distance_m <= reach_m && point.value.is_finite() && in_window(point.date))
+            .filter(|point| point.distance_m <= reach_m && point.value.is_finite() && self.in_window(point.date, as_of))
             .collect();
         // A fixed order makes sums independent of the order of the file.
         near.sort_by(|a, b| {
@@ -174,10 +188,15 @@ mod tests {
             point(1.0, "2025-11-02", 1.0),
             point(500.0, "2026-01-30", 1.0),
             point(1.0, "2026-02-01", 1.0),
+            point(1.0, "2062-01-30", 1.0),
             point(1.0, "?", 1.0),
         ];
         let count = |spec: &InputSpec| spec.from_points(near, "2026-01-31", "simulated").unwrap().value;
-        assert_eq!((count(events), count(dates)), (3.0, 2.0));
+        assert_eq!((count(events), count(dates)), (4.0, 3.0));
+        let edges = ["2025-11-02", "2025-11-03", "2026-01-31", "2027-02-01", "2027-02-02"];
+        assert_eq!(edges.map(|date| events.in_window(date, "2026-01-31")), [false, true, true, true, false]);
+        assert_eq!(edges.map(|date| events.in_the_future(date, "2026-01-31")), [false, false, false, false, true]);
+        assert!(!inputs["pedestrians"].in_the_future("2062-01-30", "2026-01-31"), "no window, no date needed");
         assert_eq!(events.from_points([], "2026-01-31", "simulated").unwrap().value, 0.0);
         assert_eq!(inputs["pedestrians"].from_points([], "2026-01-31", "simulated"), None);
     }

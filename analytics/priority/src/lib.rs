@@ -17,5 +17,6 @@ pub use evaluate::{Evaluation, Skip, evaluate, evaluate_counted};
 pub use inputs::{InputValue, Inputs, NearPoint, SectionInputs};
 pub use model::*;
 pub use rule::{
-    Aggregate, Combine, Condition, InputFrom, InputSpec, Op, Rule, RuleError, RuleSet, Term, Transform, Words,
+    Aggregate, Combine, Condition, FUTURE_DAYS, Floor, InputFrom, InputSpec, Op, Rule, RuleError, RuleSet, Term,
+    Transform, Words,
 };

@@ -13,10 +13,16 @@ pub struct Reason {
     pub label_en: String,
     /// Value of the input here.
     pub value: f64,
-    /// Unit of the value.
+    /// Unit of the value, as printed in French.
     pub unit: String,
-    /// Threshold or percentile that the rule compares with, in words of numbers ("≥ 0,6").
+    /// Unit as printed in English; empty where it is the same, and in tables written before it was told apart.
+    #[serde(default)]
+    pub unit_en: String,
+    /// What the rule compares with, French ("≥ 0,6", "parmi les 25 % les plus élevés de la commune").
     pub threshold: String,
+    /// The same in English; empty in tables written before it was told apart.
+    #[serde(default)]
+    pub threshold_en: String,
     /// Contribution to the score.
     pub contribution: f64,
     /// Passes behind the value; none for a reference layer.

@@ -59,6 +59,18 @@ pub enum Aggregate {
     DistinctDates,
 }
 
+impl Aggregate {
+    /// True where a point counts for its nearest section only: what is counted or summed must not be counted twice.
+    /// The others describe what is around a section, and a point may lie around several.
+    #[must_use]
+    pub const fn nearest_section_only(self) -> bool {
+        matches!(self, Self::Count | Self::DistinctDates | Self::Sum)
+    }
+}
+
+/// An event may be dated so many days after the last pass; beyond, its date is taken for a mistake.
+pub const FUTURE_DAYS: i64 = 366;
+
 /// One input of a rule.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,7 +85,7 @@ pub struct InputSpec {
     pub aggregate: Aggregate,
     /// Points farther from the section do not count, metres. Layers only.
     pub search_m: Option<f64>,
-    /// Points older than this do not count. Layers only.
+    /// Points from this many days before the last pass on count; later ones up to [`FUTURE_DAYS`]. Layers only.
     pub window_days: Option<u32>,
     /// Passes that an indicator needs to be used.
     #[serde(default)]
@@ -83,6 +95,10 @@ pub struct InputSpec {
     pub optional: bool,
     /// Unit as printed.
     pub unit: String,
+    /// Unit as printed in English, where it is another.
+    pub unit_en: Option<String>,
+    /// What is said of a value that stands for "nothing received".
+    pub floor: Option<Floor>,
     /// Decimals as printed.
     pub decimals: u8,
     /// What the reason says.
@@ -116,6 +132,18 @@ pub enum Op {
     /// Less than.
     #[serde(rename = "<")]
     Below,
+}
+
+/// The value at or below which an input is not a measurement of its unit but the absence of one.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Floor {
+    /// At or below this.
+    pub value: f64,
+    /// What a text says in place of the number.
+    pub text: Words,
+    /// What the reason says in place of the label, so that the number behind it does not read as measured.
+    pub label: Words,
 }
 
 impl Op {
@@ -247,6 +275,9 @@ impl Rule {
             }
             if input.from != InputFrom::Layer && input.window_days.is_some() {
                 return wrong(key("window_days"), "only a layer has it");
+            }
+            if input.floor.as_ref().is_some_and(|floor| !floor.value.is_finite()) {
+                return wrong(key("floor.value"), "must be a number");
             }
             if input.from == InputFrom::Section && input.key != "length_m" {
                 return wrong(key("key"), "a section has only `length_m`");

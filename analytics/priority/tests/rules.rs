@@ -40,7 +40,7 @@ fn town() -> Inputs {
             at,
             &[
                 ("pedestrians", layer(f64::from(at) * 100.0)),
-                ("density", layer(f64::from(at) * 1000.0)),
+                ("density", InputValue { unit: "hab./km²".into(), ..layer(f64::from(at) * 1000.0) }),
                 ("signage_defect", layer(if at % 2 == 0 { 0.8 } else { 0.5 })),
                 ("new_dwellings", layer(f64::from(at % 4))),
                 ("rsrp_dbm", measured(-120.0 + f64::from(at), 6, Confidence::Medium)),
@@ -84,9 +84,40 @@ fn a_product_rule_scores_the_product_and_says_why_in_both_languages() {
     );
     assert!(first.action_en.contains("1,800 pedestrians"));
     let reason = first.reasons.iter().find(|reason| reason.input == "pedestrians").unwrap();
-    assert_eq!(reason.threshold, "≥\u{a0}p75 (p92)");
-    assert_eq!(first.reasons.iter().find(|reason| reason.input == "signage_defect").unwrap().threshold, "≥\u{a0}0,6");
+    assert_eq!(reason.threshold, "parmi les 25\u{a0}% les plus élevés de la commune");
+    assert_eq!(reason.threshold_en, "among the highest 25\u{a0}% of the commune");
+    let defect = first.reasons.iter().find(|reason| reason.input == "signage_defect").unwrap();
+    assert_eq!((defect.threshold.as_str(), defect.threshold_en.as_str()), ("≥\u{a0}0,6", "≥\u{a0}0.6"));
     assert_eq!(first.confidence, "medium");
+}
+
+#[test]
+fn no_service_is_not_printed_as_a_signal() {
+    let rules = RuleSet::builtin().unwrap();
+    let of_signal = |rsrp: f64| {
+        let signal = InputValue { unit: "dBm".into(), ..measured(rsrp, 10, Confidence::High) };
+        let values = [("rsrp_dbm", signal), ("new_dwellings", layer(5.0))];
+        evaluate(&rules, &Inputs { sections: vec![section(1, &values)] }).remove(0)
+    };
+    let (none, weak) = (of_signal(-140.0), of_signal(-139.0));
+    assert!(none.action_fr.contains("sans service") && none.action_en.contains("no service"), "{}", none.action_fr);
+    assert!(!none.action_fr.contains("140") && !none.action_en.contains("140"), "{}", none.action_fr);
+    assert!(weak.action_fr.contains("-139\u{a0}dBm"), "{}", weak.action_fr);
+    let label = |one: &tournee_priority::Recommendation| {
+        one.reasons.iter().find(|reason| reason.input == "rsrp_dbm").unwrap().label_fr.clone()
+    };
+    assert!(label(&none).starts_with("Sans service") && label(&weak).starts_with("Signal mobile reçu"));
+}
+
+#[test]
+fn units_follow_the_language_and_old_reasons_are_read() {
+    let all = evaluate(&RuleSet::builtin().unwrap(), &town());
+    let first = of(&all, "dumping_density")[0];
+    assert!(first.action_fr.contains("17\u{202f}000\u{a0}hab./km²"), "{}", first.action_fr);
+    assert!(first.action_en.contains("17,000\u{a0}inhabitants/km²"), "{}", first.action_en);
+    let old = r#"{"input":"x","label_fr":"x","label_en":"x","value":1.0,"unit":"","threshold":"≥ 1","contribution":0.5,"n_passes":null,"n_days":null,"origin":"simulated"}"#;
+    let read: tournee_priority::Reason = serde_json::from_str(old).unwrap();
+    assert_eq!((read.threshold.as_str(), read.threshold_en.as_str(), read.unit_en.as_str()), ("≥ 1", "", ""));
 }
 
 #[test]
