@@ -54,8 +54,34 @@ pub struct KAnonymity {
     pub valid_from: String,
 }
 
-/// Gates of aggregation and publication.
+/// What the list of passes of a public row needs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassGate {
+    /// Distinct vehicles that drove the section in an ISO week, for the week to be listed.
+    pub min_vehicles_per_week: u32,
+    /// Where the number comes from.
+    pub source: String,
+    /// Since when it holds, ISO 8601.
+    pub valid_from: String,
+}
+
+/// What a row about heat needs beside, so that it is never the value of one dwelling.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeatGate {
+    /// Buildings whose outline lies within [`Self::within_m`] of the section.
+    pub min_buildings: u32,
+    /// Metres.
+    pub within_m: f64,
+    /// Where the numbers come from.
+    pub source: String,
+    /// Since when they hold, ISO 8601.
+    pub valid_from: String,
+}
+
+/// Gates of aggregation and publication.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicationGates {
     /// Version of the data file.
@@ -64,6 +90,10 @@ pub struct PublicationGates {
     pub merge_window_s: u32,
     /// The public gate.
     pub k_anonymity: KAnonymity,
+    /// The gate of a public row's passes.
+    pub passes: PassGate,
+    /// The gate of heat.
+    pub heat: HeatGate,
     /// Confidence by theme.
     pub confidence: BTreeMap<Theme, ConfidenceRule>,
 }
@@ -83,6 +113,9 @@ impl PublicationGates {
     /// Names the file and the key that is wrong.
     pub fn from_toml(file: &str, text: &str) -> Result<Self, DataError> {
         let gates: Self = toml::from_str(text).map_err(|error| DataError::toml(file, &error))?;
+        if !(0.0..=1_000.0).contains(&gates.heat.within_m) {
+            return Err(DataError::new(file, "heat.within_m", "is not a distance from 0 to 1000 m"));
+        }
         for theme in Theme::ALL {
             let key = format!("confidence.{}", theme.name());
             let Some(rule) = gates.confidence.get(&theme) else {
@@ -115,14 +148,27 @@ impl PublicationGates {
         }
     }
 
-    /// True when the public may see this row. Vehicle-days are not carried by an indicator; the larger of its vehicles
+    /// True for rows that no gate concerns: a partner publishes them already.
+    #[must_use]
+    pub fn is_exempt(&self, indicator: &Indicator) -> bool {
+        self.k_anonymity.exempt_origins.contains(&indicator.origin)
+    }
+
+    /// True when enough vehicles stand behind this row for the public to see it; a row about heat also needs
+    /// [`Self::has_enough_buildings`]. Vehicle-days are not carried by an indicator; the larger of its vehicles
     /// and its days never exceeds them, so the gate errs on the closed side.
     #[must_use]
     pub fn is_public(&self, indicator: &Indicator) -> bool {
         let gate = &self.k_anonymity;
-        gate.exempt_origins.contains(&indicator.origin)
+        self.is_exempt(indicator)
             || (indicator.n_boxes >= gate.min_vehicles
                 && indicator.n_boxes.max(indicator.n_days) >= gate.min_vehicle_days)
+    }
+
+    /// True when a row with so many buildings near its section says nothing about a single dwelling; asked of heat alone.
+    #[must_use]
+    pub fn has_enough_buildings(&self, indicator: &Indicator, n_buildings: u32) -> bool {
+        indicator.theme != Theme::Heat || self.is_exempt(indicator) || n_buildings >= self.heat.min_buildings
     }
 }
 
@@ -160,6 +206,8 @@ mod tests {
             ("[confidence.heat]", "[confidence.cold]", "toml"),
             ("high = { passes = 10, days = 10 }", "high = { passes = 3, days = 10 }", "confidence.air"),
             ("min_vehicles = 2", "min_vehicles = -2", "toml"),
+            ("within_m = 20.0", "within_m = -1.0", "heat.within_m"),
+            ("min_vehicles_per_week = 2", "", "toml"),
         ] {
             assert!(text.contains(from));
             assert_eq!(PublicationGates::from_toml("g", &text.replacen(from, to, 1)).unwrap_err().key, key);

@@ -7,7 +7,7 @@ use tournee_priority::{Recommendation, RuleSet};
 use tournee_territory::{Section, Territory};
 
 use crate::table::{Column, ColumnType, Feature, FeatureTable, Metadata, Style, StyleClass, Value, is_iso_date};
-use crate::{PublishError, words};
+use crate::{PublicGate, PublishError, Withheld, monday_of, words};
 
 /// What publication decides on: data files and when the values were computed.
 #[derive(Clone, Debug)]
@@ -71,7 +71,8 @@ pub fn commune_tables_with(
             by_name.entry(&one.indicator).or_default().push(one);
         }
     }
-    let place = Place { published, territory, commune: &commune.name, sections: &sections };
+    let gate = PublicGate::new(&published.gates, territory, by_name.values().flatten().copied());
+    let place = Place { published, territory, commune: &commune.name, sections: &sections, gate };
     let mut tables = Vec::new();
     for theme in Theme::ALL {
         let mut kinds: Vec<Kind> = by_name.keys().filter_map(|name| published.kinds.get(name)).collect();
@@ -98,7 +99,11 @@ struct Place<'a> {
     territory: &'a Territory,
     commune: &'a str,
     sections: &'a BTreeMap<&'a str, &'a Section>,
+    gate: PublicGate,
 }
+
+/// Rows left out, by reason.
+type LeftOut = BTreeMap<Withheld, u64>;
 
 fn column(name: &str, kind: ColumnType, title: &str, description: impl Into<String>) -> Column {
     Column { name: name.into(), kind, title: title.into(), description: description.into() }
@@ -155,8 +160,8 @@ impl Place<'_> {
             column("n_jours", ColumnType::Integer, "Jours", "Nombre de jours différents ; vide si inconnu"),
             column("n_boitiers", ColumnType::Integer, "Boîtiers", "Nombre de boîtiers différents ; vide si inconnu"),
             column("confiance", ColumnType::Text, "Confiance", "élevée, moyenne, faible ou insuffisante"),
-            column("premiere_date", ColumnType::Date, "Première date", "Premier jour de mesure"),
-            column("derniere_date", ColumnType::Date, "Dernière date", "Dernier jour de mesure"),
+            column("premiere_date", ColumnType::Date, "Première semaine", "Lundi de la semaine de la première mesure"),
+            column("derniere_date", ColumnType::Date, "Dernière semaine", "Lundi de la semaine de la dernière mesure"),
             column("origine", ColumnType::Text, "Origine", "mesuré, simulé ou partenaire"),
         ]);
         let classes = kind.classes.iter().enumerate().map(|(at, class)| StyleClass {
@@ -168,13 +173,13 @@ impl Place<'_> {
         let theme = words::theme(kind.theme);
         let name = if kind.headline { theme.to_owned() } else { format!("{theme}_{}", kind.name) };
         let mut table = FeatureTable::new(&name, &kind.label.fr, columns, Some(style))?;
-        let (mut shown, mut left_out) = (Vec::new(), 0u64);
+        let (mut shown, mut left_out) = (Vec::new(), LeftOut::new());
         let mut sorted: Vec<&Indicator> = rows.to_vec();
         sorted.sort_by(|a, b| a.section_id.cmp(&b.section_id));
         for one in sorted {
             let Some(section) = self.sections.get(one.section_id.as_str()) else { continue };
-            if !self.published.gates.is_public(one) {
-                left_out += 1;
+            if let Some(why) = self.gate.withheld(one) {
+                *left_out.entry(why).or_default() += 1;
                 continue;
             }
             shown.push(one);
@@ -194,13 +199,13 @@ impl Place<'_> {
                 known(one.n_days),
                 known(one.n_boxes),
                 Value::Text(words::confidence(one.confidence).into()),
-                date(&one.first_date),
-                date(&one.last_date),
+                public_date(one, &one.first_date).map_or(Value::Null, Value::Date),
+                public_date(one, &one.last_date).map_or(Value::Null, Value::Date),
                 Value::Text(words::origin(&one.origin).into()),
             ]);
             table.push(Feature { id: section.id.clone(), line: line(section), values })?;
         }
-        table.metadata = self.metadata(format!("{what} Échelle : {}.", kind.scale.fr), &shown, left_out);
+        table.metadata = self.metadata(format!("{what} Échelle : {}.", kind.scale.fr), &shown, &left_out);
         Ok(table)
     }
 
@@ -247,16 +252,18 @@ impl Place<'_> {
         });
         let style = Style { column: "regle".into(), classes: classes.collect() };
         let mut table = FeatureTable::new("recommandations", "Recommandations", columns, Some(style))?;
-        let (mut used, mut left_out) = (Vec::new(), 0u64);
+        let (mut used, mut left_out) = (Vec::new(), LeftOut::new());
         let mut sorted: Vec<&Recommendation> = rows.to_vec();
         sorted.sort_by(|a, b| (&a.rule, a.rank, &a.section_id).cmp(&(&b.rule, b.rank, &b.section_id)));
         for one in sorted {
             let Some(section) = self.sections.get(one.section_id.as_str()) else { continue };
-            let Some(behind) = self.public_facts(one, by_name) else {
-                left_out += 1;
-                continue;
-            };
-            used.extend(behind);
+            match self.gate.facts_behind(one, by_name.values().flatten().copied()) {
+                Ok(behind) => used.extend(behind),
+                Err(why) => {
+                    *left_out.entry(why).or_default() += 1;
+                    continue;
+                }
+            }
             let mut values = self.place_values(section);
             values.extend([
                 Value::Text(one.rule.clone()),
@@ -270,48 +277,32 @@ impl Place<'_> {
             ]);
             table.push(Feature { id: format!("{}/{}", one.rule, section.id), line: line(section), values })?;
         }
-        table.metadata = self.metadata("Sections à traiter d'abord, avec les motifs.".into(), &used, left_out);
+        table.metadata = self.metadata("Sections à traiter d'abord, avec les motifs.".into(), &used, &left_out);
         Ok(table)
     }
 
-    /// The indicators behind a recommendation, or `None` when one of its measured reasons rests on a row that the
-    /// public may not see, or on no row that can be found.
-    fn public_facts<'r>(
-        &self,
-        one: &Recommendation,
-        by_name: &BTreeMap<&str, Vec<&'r Indicator>>,
-    ) -> Option<Vec<&'r Indicator>> {
-        let mut all = Vec::new();
-        for reason in one.reasons.iter().filter(|reason| reason.n_passes.is_some()) {
-            // `rsrp_dbm` may stand for the worst of `rsrp_dbm_20801`, `rsrp_dbm_20810`…: the one of this value decides.
-            let behind: Vec<&Indicator> = by_name
-                .iter()
-                .filter(|(name, _)| name.starts_with(&reason.input))
-                .flat_map(|(_, rows)| rows)
-                .copied()
-                .filter(|row| row.section_id == one.section_id && same(row.value, reason.value))
-                .collect();
-            if behind.is_empty() || behind.iter().any(|row| !self.published.gates.is_public(row)) {
-                return None;
-            }
-            all.extend(behind);
-        }
-        Some(all)
-    }
-
-    fn metadata(&self, description: String, shown: &[&Indicator], left_out: u64) -> Metadata {
-        let dates =
-            |pick: fn(&Indicator) -> &str| shown.iter().map(move |one| pick(one)).filter(|date| is_iso_date(date));
+    fn metadata(&self, description: String, shown: &[&Indicator], left_out: &LeftOut) -> Metadata {
+        let dates = |pick: fn(&Indicator) -> &str| shown.iter().filter_map(move |one| public_date(one, pick(one)));
         let vintage = match (dates(|one| &one.first_date).min(), dates(|one| &one.last_date).max()) {
             (Some(first), Some(last)) => format!("{first}/{last}"),
             _ => String::new(),
         };
         let licences: BTreeSet<&str> = self.territory.attributions.iter().map(|one| one.licence.as_str()).collect();
-        let gate = &self.published.gates.k_anonymity;
-        let reason = format!(
+        let gates = &self.published.gates;
+        let vehicles = format!(
             "protection de la vie privée, moins de {} véhicules ou de {} véhicules-jours",
-            gate.min_vehicles, gate.min_vehicle_days
+            gates.k_anonymity.min_vehicles, gates.k_anonymity.min_vehicle_days
         );
+        let buildings = format!(
+            "protection de la vie privée, moins de {} bâtiments à moins de {} m",
+            gates.heat.min_buildings, gates.heat.within_m
+        );
+        let count = |why| left_out.get(&why).copied().unwrap_or(0);
+        let mut reasons = BTreeMap::from([(vehicles, count(Withheld::Vehicles))]);
+        // Asked of heat alone: other tables need not speak of buildings.
+        if count(Withheld::Buildings) > 0 {
+            reasons.insert(buildings, count(Withheld::Buildings));
+        }
         let (kinds, gates) = (self.published.kinds.version(), &self.published.gates.version);
         Metadata {
             description,
@@ -321,14 +312,9 @@ impl Place<'_> {
             vintage,
             method_version: format!("tournee {}, indicateurs {kinds}, publication {gates}", env!("CARGO_PKG_VERSION")),
             produced_at: self.published.produced_at.clone(),
-            left_out: BTreeMap::from([(reason, left_out)]),
+            left_out: reasons,
         }
     }
-}
-
-/// Equal but for the last digits: reasons are stored as JSON, and a parser of JSON may miss the last bit of a number.
-fn same(a: f64, b: f64) -> bool {
-    (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
 }
 
 fn line(section: &Section) -> Vec<[f64; 2]> {
@@ -344,8 +330,9 @@ fn known(count: u32) -> Value {
     if count == 0 { Value::Null } else { Value::Integer(i64::from(count)) }
 }
 
-fn date(text: &str) -> Value {
-    if is_iso_date(text) { Value::Date(text.to_owned()) } else { Value::Null }
+/// A date as coarse as the public may see it: the Monday of its week; a partner's date as the partner gives it.
+fn public_date(row: &Indicator, date: &str) -> Option<String> {
+    if row.origin == "partner" { is_iso_date(date).then(|| date.to_owned()) } else { monday_of(date) }
 }
 
 /// "Indice d'uni (indicatif) : 0,82 m/s², > 0,61, 12 passages, 64 % du score ; …"

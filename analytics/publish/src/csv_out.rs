@@ -82,7 +82,7 @@ pub fn table_schema(tables: &[FeatureTable]) -> Result<Vec<u8>, PublishError> {
     }
     fields.push(field("longitude", "number", "Longitude du milieu, degrés, WGS 84"));
     fields.push(field("latitude", "number", "Latitude du milieu, degrés, WGS 84"));
-    fields.push(field("millesime", "string", "Premier et dernier jour de mesure"));
+    fields.push(field("millesime", "string", "Première et dernière semaine de mesure (leurs lundis)"));
     fields.push(field("licence", "string", "Licence"));
     fields.push(field("source", "string", "Crédits"));
     fields.push(field("geometrie_wkt", "string", "Tracé, WKT, WGS 84"));

@@ -101,7 +101,8 @@ pub struct Metadata {
     pub licence: String,
     /// Credits that must stand beside the data.
     pub credits: Vec<String>,
-    /// First and last day of measurement, `2026-01-05/2026-01-20`; empty where unknown.
+    /// Mondays of the first and the last week of measurement, `2026-01-05/2026-01-19` (a partner's dates as given); empty
+    /// where unknown.
     pub vintage: String,
     /// Versions of program and data files that made the values.
     pub method_version: String,

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use geo_types::{LineString, MultiPolygon};
+use geo_types::{LineString, MultiPolygon, Polygon};
 use tournee_indicators::{Confidence, Indicator, Theme};
 use tournee_priority::{Reason, Recommendation};
 use tournee_publish::{
     Crs, FeatureTable, PublishError, Value, commune_tables, csv_fr, csv_open, geojson, gpkg, table_schema,
 };
-use tournee_territory::{Attribution, Commune, NodeId, Section, Territory, Text};
+use tournee_territory::{Attribution, Building, Commune, NodeId, Section, Territory, Text};
 
 fn section(at: u32, code_insee: &str) -> Section {
     let lon = -2.0850 + f64::from(at) * 0.0005;
@@ -138,9 +138,33 @@ fn one_table_per_theme_and_the_gates_hold() {
     assert_eq!(cell(&tables[0], 0, "classe_libelle"), &Value::Text("Moyen".into()));
     assert_eq!(cell(&tables[2], 0, "classe"), &Value::Null, "low confidence shows no class in public");
     assert_eq!(cell(&tables[2], 1, "classe"), &Value::Integer(2));
-    assert_eq!(tables[0].metadata.vintage, "2026-01-05/2026-01-20");
+    assert_eq!(tables[0].metadata.vintage, "2026-01-05/2026-01-19", "weeks, never days");
     let motives = "Indice d'uni (indicatif) : 0,90\u{a0}m/s², > 0,61, 12 passages, 100\u{a0}% du score";
     assert_eq!(cell(&tables[4], 0, "motifs"), &Value::Text(motives.into()));
+}
+
+#[test]
+fn heat_beside_too_few_buildings_is_left_out_and_counted() {
+    let house = |at: u32, north_m: f64| {
+        let (lon, lat) = (-2.0850 + f64::from(at) * 0.0001, 47.6511 + north_m / 111_195.0);
+        let ring = vec![(lon, lat), (lon + 0.00005, lat), (lon + 0.00005, lat + 0.0001), (lon, lat)];
+        Building { osm_id: i64::from(at), outline: Polygon::new(LineString::from(ring), Vec::new()), height_m: None }
+    };
+    let rows = [indicator(0, Theme::Heat, "facade_delta_k", 2.0, 3, Confidence::High)];
+    let heat = |buildings: Vec<Building>| {
+        let mut tables =
+            commune_tables(&Territory { buildings, ..territory() }, &rows, &[], "35236").expect("a table of heat");
+        tables.remove(0)
+    };
+    let near: Vec<Building> = (0..4).map(|at| house(at, 10.0)).collect();
+    assert_eq!(heat(near.clone()).features().len(), 1);
+    let mut one_far = near;
+    one_far[2] = house(2, 60.0);
+    let table = heat(one_far);
+    assert_eq!(table.features().len(), 0);
+    let said: Vec<_> = table.metadata.left_out.iter().filter(|(_, n)| **n > 0).collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].0.contains("bâtiments") && *said[0].1 == 1, "{said:?}");
 }
 
 #[test]
@@ -164,7 +188,7 @@ fn every_writer_takes_the_tables() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     assert!(text(geojson(&tables)).contains("\"couche\":\"recommandations\""));
     assert_eq!(text(csv_open(&tables).unwrap()).lines().count(), 11);
-    assert!(text(csv_fr(&tables).unwrap()).contains(";05/01/2026;20/01/2026;simulé;"));
+    assert!(text(csv_fr(&tables).unwrap()).contains(";05/01/2026;19/01/2026;simulé;"));
     assert!(text(table_schema(&tables).unwrap()).contains("geometrie_wkt"));
 }
 
