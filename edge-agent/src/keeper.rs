@@ -14,6 +14,8 @@ use crate::line::Taken;
 const COMMIT_SAMPLES: usize = 2_000;
 /// Uncommitted samples beyond which nothing more is taken: the disk is too slow or refuses.
 const MOST_UNCOMMITTED: usize = 50_000;
+/// A trouble of the database is over after so long without an error; the next one is told again.
+const TROUBLE_OVER: Duration = Duration::from_secs(60);
 /// Calls of the reader that may wait.
 pub(crate) const SAMPLE_QUEUE: usize = 64;
 
@@ -42,10 +44,18 @@ impl SpoolStatus {
     }
 }
 
+/// The keeper's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Said<T> {
+    Done(T),
+    /// The database refused (a full disk, an IO error). Nothing has changed: ask again.
+    Later,
+}
+
 enum Request {
-    Peek { stream: Stream, from_seq: u64, reply: oneshot::Sender<Option<SealedBatch>> },
-    Acknowledge { ack: Ack, reply: oneshot::Sender<AckOutcome> },
-    GiveUp { stream: Stream, first_seq: u64, reason: GapReason, reply: oneshot::Sender<u64> },
+    Peek { stream: Stream, from_seq: u64, reply: oneshot::Sender<Said<Option<SealedBatch>>> },
+    Acknowledge { ack: Ack, reply: oneshot::Sender<Said<AckOutcome>> },
+    GiveUp { stream: Stream, first_seq: u64, reason: GapReason, reply: oneshot::Sender<Said<u64>> },
 }
 
 /// The keeper is gone; its own result says why.
@@ -59,15 +69,15 @@ pub(crate) struct SpoolHandle {
 }
 
 impl SpoolHandle {
-    pub async fn peek(&self, stream: Stream, from_seq: u64) -> Result<Option<SealedBatch>, Gone> {
+    pub async fn peek(&self, stream: Stream, from_seq: u64) -> Result<Said<Option<SealedBatch>>, Gone> {
         self.ask(|reply| Request::Peek { stream, from_seq, reply }).await
     }
 
-    pub async fn acknowledge(&self, ack: Ack) -> Result<AckOutcome, Gone> {
+    pub async fn acknowledge(&self, ack: Ack) -> Result<Said<AckOutcome>, Gone> {
         self.ask(|reply| Request::Acknowledge { ack, reply }).await
     }
 
-    pub async fn give_up(&self, stream: Stream, first_seq: u64, reason: GapReason) -> Result<u64, Gone> {
+    pub async fn give_up(&self, stream: Stream, first_seq: u64, reason: GapReason) -> Result<Said<u64>, Gone> {
         self.ask(|reply| Request::GiveUp { stream, first_seq, reason, reply }).await
     }
 
@@ -95,7 +105,8 @@ pub(crate) fn start(spool: Spool, commit_interval: Duration, seal_at_end: bool) 
     let (end_sender, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
-        let work = Work { spool, commit_interval, seal_at_end, input_done: false, status: status_sender };
+        let work =
+            Work { spool, commit_interval, seal_at_end, input_done: false, status: status_sender, trouble: None };
         let result = runtime.block_on(work.run(sample_queue, request_queue));
         let _ = end_sender.send(result);
     })?;
@@ -108,6 +119,8 @@ struct Work {
     seal_at_end: bool,
     input_done: bool,
     status: watch::Sender<SpoolStatus>,
+    /// When the database refused last.
+    trouble: Option<Instant>,
 }
 
 impl Work {
@@ -161,12 +174,7 @@ impl Work {
                 self.tell();
                 Ok(true)
             }
-            Err(error) if error.is_damage() => Err(error),
-            Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "the spool cannot be written; trying again, the serial line waits");
-                Ok(false)
-            }
+            Err(error) => self.refused(error).map(|()| false),
         }
     }
 
@@ -175,20 +183,48 @@ impl Work {
         match request {
             Request::Peek { stream, from_seq, reply } => {
                 let given_up = self.spool.given_up(stream);
-                let _ = reply.send(self.spool.peek(stream, from_seq)?);
+                let result = self.spool.peek(stream, from_seq);
+                let _ = reply.send(self.said(result)?);
                 if self.spool.given_up(stream) != given_up {
                     self.tell();
                 }
             }
             Request::Acknowledge { ack, reply } => {
-                let _ = reply.send(self.spool.acknowledge(ack.stream, ack.epoch, ack.next_seq)?);
+                let result = self.spool.acknowledge(ack.stream, ack.epoch, ack.next_seq);
+                let _ = reply.send(self.said(result)?);
                 self.tell();
             }
             Request::GiveUp { stream, first_seq, reason, reply } => {
-                let _ = reply.send(self.spool.give_up(stream, first_seq, reason)?);
+                let result = self.spool.give_up(stream, first_seq, reason);
+                let _ = reply.send(self.said(result)?);
                 self.tell();
             }
         }
+        Ok(())
+    }
+
+    fn said<T>(&mut self, result: Result<T, SpoolError>) -> Result<Said<T>, SpoolError> {
+        match result {
+            Ok(value) => Ok(Said::Done(value)),
+            Err(error) => self.refused(error).map(|()| Said::Later),
+        }
+    }
+
+    /// Only damage ends the keeper: what is in memory would be gone with it. Everything else may pass, and until then
+    /// nothing has changed. Told once per trouble, which is over when a while has passed without an error.
+    fn refused(&mut self, error: SpoolError) -> Result<(), SpoolError> {
+        if error.is_damage() {
+            return Err(error);
+        }
+        let now = Instant::now();
+        if self.trouble.is_none_or(|last| now.duration_since(last) >= TROUBLE_OVER) {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(
+                error,
+                "the spool database refuses; trying again, in the end the serial line waits. Check its disk"
+            );
+        }
+        self.trouble = Some(now);
         Ok(())
     }
 
@@ -201,3 +237,7 @@ impl Work {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

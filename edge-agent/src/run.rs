@@ -1,5 +1,6 @@
 //! The wiring.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -84,6 +85,7 @@ pub async fn run(
         rng,
         shutdown: stop.clone(),
         report: UplinkReport::default(),
+        owed: BTreeMap::new(),
     };
     let mut uplink = tokio::spawn(uplink.run::<RumqttLink>());
     let line_in = Line::new(config.profile.clone(), before);

@@ -13,8 +13,8 @@ use crate::link::Outcome;
 
 /// Publishes that may wait for their PUBACK.
 pub(crate) const WINDOW_BATCHES: usize = 16;
-/// How long a stream rests after the broker did not take a batch.
-const REFUSED_REST: Duration = Duration::from_secs(2);
+/// How long a stream rests after the broker did not take a batch, or the spool did not give one.
+const REST: Duration = Duration::from_secs(2);
 /// MQTT bytes of a PUBLISH beside topic and payload, at the most: header, lengths, packet id, properties.
 const PUBLISH_HEAD_BYTES: usize = 16;
 /// A watermark timeout is doubled this often at the most while nothing comes back.
@@ -174,6 +174,15 @@ impl Uplink {
         }
     }
 
+    /// The spool could not do what was asked about `seq` and what follows: everything from there on is asked for again,
+    /// after a rest.
+    pub fn later(&mut self, now: Duration, stream: Stream, seq: u64) {
+        if let Some(cursor) = self.cursors.get_mut(&stream) {
+            cursor.rewind_to(seq);
+            cursor.rest_until = Some(now + REST);
+        }
+    }
+
     /// The batch that was wanted, and the bytes of its topic and payload.
     pub fn fetched(&mut self, now: Duration, stream: Stream, span: Span, bytes: usize) -> Verdict {
         let limit = self.session.flatten().map_or(usize::MAX, |limit| limit as usize);
@@ -203,7 +212,7 @@ impl Uplink {
             Outcome::Lost => cursor.rewind_to(span.first_seq),
             Outcome::NoSubscriber | Outcome::Refused(_) => {
                 cursor.rewind_to(span.first_seq);
-                cursor.rest_until = Some(now + REFUSED_REST);
+                cursor.rest_until = Some(now + REST);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The IO edge of the uplink: connects, subscribes, and does what the state machine says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,11 +10,11 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tournee_payload::{AckMessage, BoxId, StateMessage, Status, Stream, Topic};
+use tournee_payload::{Ack, AckMessage, BoxId, StateMessage, Status, Stream, Topic};
 use tournee_spool::{AckOutcome, GapReason};
 
 use crate::backoff::Backoff;
-use crate::keeper::{Gone, SpoolHandle, SpoolStatus};
+use crate::keeper::{Gone, Said, SpoolHandle, SpoolStatus};
 use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
 use crate::uplink::{Due, Phase, Span, Uplink, Verdict};
 
@@ -43,6 +44,8 @@ pub(crate) struct UplinkTask {
     pub rng: StdRng,
     pub shutdown: CancellationToken,
     pub report: UplinkReport,
+    /// Watermarks that the spool could not take yet, the newest per stream. The broker does not repeat them.
+    pub owed: BTreeMap<Stream, Ack>,
 }
 
 /// The last will, and what is said on connecting and on leaving.
@@ -150,9 +153,16 @@ impl UplinkTask {
                 return Ok(());
             }
             while let Some((stream, from_seq)) = self.machine.wanted(start.elapsed()) {
-                let Some(batch) = self.spool.peek(stream, from_seq).await? else {
-                    self.machine.nothing_more(stream);
-                    continue;
+                let batch = match self.spool.peek(stream, from_seq).await? {
+                    Said::Done(Some(batch)) => batch,
+                    Said::Done(None) => {
+                        self.machine.nothing_more(stream);
+                        continue;
+                    }
+                    Said::Later => {
+                        self.machine.later(start.elapsed(), stream, from_seq);
+                        continue;
+                    }
                 };
                 let topic = Topic::up(&self.box_id, stream).to_string();
                 let span = Span { first_seq: batch.first_seq, end_seq: batch.end_seq() };
@@ -163,7 +173,7 @@ impl UplinkTask {
                         self.report.published_batches += 1;
                         answers.push(async move { (token, ack.await) });
                     }
-                    Verdict::TooLarge => self.too_large(stream, span, bytes, session).await?,
+                    Verdict::TooLarge => self.too_large(stream, span, bytes, session, start).await?,
                 }
                 if shutdown.is_cancelled() {
                     return Ok(());
@@ -191,16 +201,30 @@ impl UplinkTask {
                     Ok(()) => self.machine.available(),
                     Err(_) => return Ok(()),
                 },
-                _ = clock.tick() => match self.machine.due(start.elapsed()) {
-                    Due::Nothing => {}
-                    Due::Rewound => tracing::warn!("no watermark for too long; sending again from the last one"),
-                    Due::Reconnect => return Err(LinkError("no watermark and no PUBACK for too long".to_owned()).into()),
-                },
+                _ = clock.tick() => {
+                    for ack in std::mem::take(&mut self.owed).into_values() {
+                        self.acknowledge(ack, start).await?;
+                    }
+                    match self.machine.due(start.elapsed()) {
+                        Due::Nothing => {}
+                        Due::Rewound => tracing::warn!("no watermark for too long; sending again from the last one"),
+                        Due::Reconnect => {
+                            return Err(LinkError("no watermark and no PUBACK for too long".to_owned()).into());
+                        }
+                    }
+                }
             }
         }
     }
 
-    async fn too_large(&mut self, stream: Stream, span: Span, bytes: usize, session: Session) -> Result<(), End> {
+    async fn too_large(
+        &mut self,
+        stream: Stream,
+        span: Span,
+        bytes: usize,
+        session: Session,
+        start: Instant,
+    ) -> Result<(), End> {
         let limit = session.max_packet_bytes;
         tracing::error!(
             stream = stream.name(),
@@ -212,7 +236,10 @@ impl UplinkTask {
         if stream == Stream::Gap {
             return Err(LinkError("the broker's packet limit is too small for a gap record".to_owned()).into());
         }
-        self.spool.give_up(stream, span.first_seq, GapReason::TooLargeForBroker).await?;
+        match self.spool.give_up(stream, span.first_seq, GapReason::TooLargeForBroker).await? {
+            Said::Done(_) => {}
+            Said::Later => self.machine.later(start.elapsed(), stream, span.first_seq),
+        }
         Ok(())
     }
 
@@ -231,18 +258,29 @@ impl UplinkTask {
             }
         };
         for ack in read.acks {
-            match self.spool.acknowledge(ack).await? {
-                AckOutcome::Deleted(_) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
-                // Retained, from a spool before this one.
-                AckOutcome::OtherEpoch => {}
-                AckOutcome::Beyond => {
-                    self.report.refused_messages += 1;
-                    tracing::error!(
-                        stream = ack.stream.name(),
-                        next_seq = ack.next_seq,
-                        "a watermark beyond everything this spool ever offered: the file is an old copy. Stop the agent \
-                         and move the file away, a new one begins a new epoch"
-                    );
+            self.acknowledge(ack, start).await?;
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, ack: Ack, start: Instant) -> Result<(), End> {
+        match self.spool.acknowledge(ack).await? {
+            Said::Done(AckOutcome::Deleted(_)) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
+            // Retained, from a spool before this one.
+            Said::Done(AckOutcome::OtherEpoch) => {}
+            Said::Done(AckOutcome::Beyond) => {
+                self.report.refused_messages += 1;
+                tracing::error!(
+                    stream = ack.stream.name(),
+                    next_seq = ack.next_seq,
+                    "a watermark beyond everything this spool ever offered: the file is an old copy. Stop the agent \
+                     and move the file away, a new one begins a new epoch"
+                );
+            }
+            Said::Later => {
+                let owed = self.owed.entry(ack.stream).or_insert(ack);
+                if owed.next_seq < ack.next_seq {
+                    *owed = ack;
                 }
             }
         }

@@ -157,6 +157,29 @@ fn a_session_reset_sends_again_at_once_a_refusal_after_a_rest() {
 }
 
 #[test]
+fn a_spool_that_refuses_is_asked_again_after_a_rest() {
+    let mut road = Road::new(3);
+    road.uplink.connected(s(0), None);
+    road.uplink.later(s(0), Stream::Air, 0);
+    assert_eq!(road.pump(s(1)), []);
+    assert_eq!(road.uplink.phase(), Phase::Draining, "not taken for empty");
+    let sent = road.pump(s(2));
+    assert_eq!(firsts(&sent), [0, 10, 20]);
+    // A batch that is too large is passed before it is given up; when that fails it comes again.
+    let mut road = Road::new(3);
+    road.uplink.connected(s(0), Some(1_015));
+    let span = Span { first_seq: 0, end_seq: 10 };
+    assert_eq!(road.uplink.fetched(s(0), Stream::Air, span, 1_000), Verdict::TooLarge);
+    road.uplink.later(s(0), Stream::Air, 0);
+    let asked = std::iter::from_fn(|| {
+        let (stream, from) = road.uplink.wanted(s(2))?;
+        road.uplink.nothing_more(stream);
+        Some((stream, from))
+    });
+    assert!(asked.collect::<Vec<_>>().contains(&(Stream::Air, 0)));
+}
+
+#[test]
 fn a_batch_that_the_broker_would_choke_on_is_never_published() {
     let mut uplink = Uplink::new(&BTreeMap::new(), 64, TIMEOUT);
     uplink.connected(s(0), Some(1_024));

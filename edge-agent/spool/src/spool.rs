@@ -263,6 +263,15 @@ impl Spool {
         Ok(gone.samples)
     }
 
+    /// For tests: the database refuses every change until told otherwise, as a disk does that has become read-only.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    #[doc(hidden)]
+    pub fn refuse_changes(&self, refuse: bool) -> Result<(), SpoolError> {
+        Ok(self.connection.pragma_update(None, "query_only", refuse)?)
+    }
+
     /// Samples that were ever committed, per stream: the next sequence number.
     #[must_use]
     pub fn generated(&self) -> BTreeMap<Stream, u64> {
