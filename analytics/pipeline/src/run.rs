@@ -15,7 +15,7 @@ use tournee_territory::{Layer, Origin, Territory};
 
 use crate::config::Config;
 use crate::facts::{self, RowCounts, Scene, Streams};
-use crate::inputs::{as_of, gather, origin_name};
+use crate::inputs::{as_of, dated_in_the_future, gather, origin_name};
 use crate::track::{self, Bounds};
 use crate::{PipelineError, partner, store, tables};
 
@@ -99,8 +99,10 @@ pub struct PipelineReport {
     pub rows_without_time: u64,
     /// Pass facts that became no indicator, by reason.
     pub facts_left_out: BTreeMap<String, u64>,
-    /// Day on which the windows of dated layers end.
+    /// Day that the windows of dated layers go back from: that of the last pass.
     pub as_of: String,
+    /// Points of reference layers that rules did not count, by layer and reason (`dumping: date_in_the_future`).
+    pub layer_points_left_out: BTreeMap<String, u64>,
 }
 
 /// Runs everything for one territory and replaces its rows in the derived tables. Call it on a runtime of several
@@ -156,6 +158,10 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
 
     tell(Stage::Rules, 0.0);
     let as_of = as_of(found.facts.iter().map(|fact| fact.date.as_str()), layers);
+    let future = dated_in_the_future(layers, input.rules, &as_of);
+    for (layer, points) in &future {
+        tracing::warn!(territory = territory.id, layer, points, as_of, "date_in_the_future: points are not counted");
+    }
     let inputs = gather(territory, matcher.index(), layers, input.rules, indicators, &as_of);
     let Evaluation { recommendations, .. } = evaluate_counted(input.rules, &inputs);
 
@@ -193,6 +199,10 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
         .map(|rows| rows as u64)
         .sum(),
         as_of,
+        layer_points_left_out: future
+            .into_iter()
+            .map(|(layer, points)| (format!("{layer}: date_in_the_future"), points))
+            .collect(),
         ..PipelineReport::default()
     };
     for drives in &drives {

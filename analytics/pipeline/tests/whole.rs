@@ -61,7 +61,7 @@ fn drives_become_indicators_that_follow_the_truth() {
         for theme in Theme::ALL {
             assert!(report.sections_measured[&theme] > 20, "{}", theme.name());
             let rows = report.rows[&theme];
-            let sum = rows.refused + rows.empty + rows.elsewhere + rows.short + rows.thin + rows.used;
+            let sum = rows.refused + rows.too_humid + rows.empty + rows.elsewhere + rows.short + rows.thin + rows.used;
             assert_eq!(rows.rows, sum, "{}: every row has one fate", theme.name());
             // At 8 m/s every second mobile sample lies nearer than 10 m to the one before and is thinned out.
             let share = if theme == Theme::Mobile { 5 } else { 9 };
@@ -81,6 +81,10 @@ fn drives_become_indicators_that_follow_the_truth() {
             println!("{name}: {rho:.3} over {} sections", of.len());
             assert!(of.len() > 20 && rho > 0.9, "{name}: {rho} over {} sections", of.len());
         }
+        let mut heat: Vec<f64> =
+            found.iter().filter(|one| one.indicator == "facade_delta_k").map(|one| one.value).collect();
+        heat.sort_by(f64::total_cmp);
+        assert!(heat[heat.len() / 2].abs() < 0.3, "facades are centred: {}", heat[heat.len() / 2]);
         let facts = load_pass_facts(&session(dir.path()).await.unwrap(), Of::Territory("redon")).await.unwrap();
         assert_eq!(facts.len() as u64, report.pass_facts);
         assert!(facts.iter().all(|fact| fact.date.starts_with("2026-01-1")));

@@ -1,4 +1,5 @@
 //! Air: mean of the samples of a pass (Apte et al. 2017), each brought to the fleet's reference background first.
+//! Particles swell in humid air: above one humidity they are refused, above a lower one they are counted.
 
 use std::collections::BTreeMap;
 
@@ -10,50 +11,71 @@ use tournee_query::read::Air;
 use super::{RowCounts, Scene, value};
 use crate::config::{Bit, refused};
 
-/// One sample on a counted pass: time, value, drive, pass.
-type Placed = (i64, f64, usize, usize);
+/// One sample on a pass.
+struct Placed {
+    t_us: i64,
+    value: f64,
+    humid: bool,
+    drive: usize,
+    pass: usize,
+}
+
+/// What holds for one of the pollutants.
+#[derive(Clone, Copy)]
+struct Pollutant<'a> {
+    indicator: &'a str,
+    column: &'a [f64],
+    refuse: &'a [Bit],
+    /// Particles: the sample's humidity counts. Gases do not swell.
+    swells: bool,
+}
 
 pub(super) fn facts(scene: Scene<'_>, air: &Air) -> (Vec<PassFact>, RowCounts) {
-    let (mut facts, counts) = pollutant(scene, air, "pm25_ugm3", &air.pm25_ugm3, &[]);
-    facts.extend(pollutant(scene, air, "no2_ugm3", &air.no2_ugm3, &scene.config.air.refuse_no2).0);
+    let pm25 = Pollutant { indicator: "pm25_ugm3", column: &air.pm25_ugm3, refuse: &[], swells: true };
+    let no2 = &scene.config.air.refuse_no2;
+    let no2 = Pollutant { indicator: "no2_ugm3", column: &air.no2_ugm3, refuse: no2, swells: false };
+    let (mut facts, counts) = pollutant(scene, air, pm25);
+    facts.extend(pollutant(scene, air, no2).0);
     (facts, counts)
 }
 
-fn pollutant(
-    scene: Scene<'_>,
-    air: &Air,
-    indicator: &str,
-    column: &[f64],
-    also_refuse: &[Bit],
-) -> (Vec<PassFact>, RowCounts) {
+fn pollutant(scene: Scene<'_>, air: &Air, of: Pollutant<'_>) -> (Vec<PassFact>, RowCounts) {
+    let limits = &scene.corrections.kappa_koehler;
     let mut counts = RowCounts::default();
     let mut placed: Vec<Placed> = Vec::new();
     for (drive, drives) in scene.drives.iter().enumerate() {
         for row in air.rows_of_box(&drives.box_id) {
             counts.rows += 1;
             let flags = value(&air.flags, row);
-            let sample = value(column, row);
+            let sample = value(of.column, row);
+            // An unknown humidity refuses nothing: NaN is above no limit.
+            let rh_pct = if of.swells { value(&air.rh_pct, row) } else { f64::NAN };
             let Some(&t_us) = air.t_us.get(row) else { continue };
-            if refused(flags, &scene.config.air.refuse) || refused(flags, also_refuse) {
+            if refused(flags, &scene.config.air.refuse) || refused(flags, of.refuse) {
                 counts.refused += 1;
             } else if !sample.is_finite() {
                 counts.empty += 1;
+            } else if rh_pct > limits.refuse_above_rh_pct {
+                counts.too_humid += 1;
             } else if let Some(place) = drives.place(t_us, scene.config.max_time_off_us()) {
-                placed.push((t_us, sample, drive, place.pass));
+                let humid = rh_pct > limits.flag_above_rh_pct;
+                placed.push(Placed { t_us, value: sample, humid, drive, pass: place.pass });
             } else {
                 counts.elsewhere += 1;
             }
         }
     }
     // The background is the whole fleet's, passes that are too short to count included.
-    let series: Vec<(i64, f64)> = placed.iter().map(|sample| (sample.0, sample.1)).collect();
-    let adjusted = adjust_series(&series, Method::of(indicator), &scene.corrections.background);
-    let mut groups: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
-    for ((_, _, drive, pass), adjusted) in placed.iter().zip(adjusted) {
-        groups.entry((*drive, *pass)).or_default().push(adjusted.value);
+    let series: Vec<(i64, f64)> = placed.iter().map(|sample| (sample.t_us, sample.value)).collect();
+    let adjusted = adjust_series(&series, Method::of(of.indicator), &scene.corrections.background);
+    let mut groups: BTreeMap<(usize, usize), (Vec<f64>, u64)> = BTreeMap::new();
+    for (sample, adjusted) in placed.iter().zip(adjusted) {
+        let (values, humid) = groups.entry((sample.drive, sample.pass)).or_default();
+        values.push(adjusted.value);
+        *humid += u64::from(sample.humid);
     }
     let mut facts = Vec::with_capacity(groups.len());
-    for ((drive, pass), values) in groups {
+    for ((drive, pass), (values, humid)) in groups {
         let Some(drives) = scene.drives.get(drive) else { continue };
         let n = values.len() as u64;
         let Some(counted) = scene.counted(drives, pass) else {
@@ -63,7 +85,8 @@ fn pollutant(
         match mean(&values) {
             Some(value) if n >= u64::from(scene.config.air.min_samples) => {
                 counts.used += n;
-                facts.extend(scene.fact(&drives.box_id, counted, indicator, value, values.len()));
+                counts.used_humid += humid;
+                facts.extend(scene.fact(&drives.box_id, counted, of.indicator, value, values.len()));
             }
             _ => counts.thin += n,
         }
@@ -112,6 +135,18 @@ mod tests {
         let expected = RowCounts { rows: 8, refused: 1, elsewhere: 1, thin: 1, used: 5, ..RowCounts::default() };
         assert_eq!(counts, expected);
         assert_eq!((facts[0].t_us, facts[0].date.as_str()), (0, "1970-01-01"));
+    }
+
+    #[test]
+    fn particles_in_wet_air_are_refused_and_gases_are_not() {
+        let all = [drives("a", &[0], 1)];
+        let mut rows = air(&[(0, 10.0, 20.0, 0.0), (1, 12.0, 20.0, 0.0), (2, 60.0, 20.0, 0.0), (3, 14.0, 20.0, 0.0)]);
+        rows.rh_pct = vec![85.0, 95.0, 95.1, f64::NAN];
+        let (facts, counts) = with_scene(&all, |scene| facts(scene, &rows));
+        let seen: Vec<(&str, f64, u32)> = facts.iter().map(|f| (f.indicator.as_str(), f.value, f.n_samples)).collect();
+        assert_eq!(seen, [("pm25_ugm3", 12.0, 3), ("no2_ugm3", 20.0, 4)]);
+        // At the limit is not above it.
+        assert_eq!(counts, RowCounts { rows: 4, too_humid: 1, used: 3, used_humid: 1, ..RowCounts::default() });
     }
 
     /// Two boxes on one street at different hours; everything is 20 µg/m³ higher in the second hour.

@@ -1,4 +1,5 @@
-//! Heat: median over the ungated frames of both sides, with the offset of camera and weather taken out per round.
+//! Heat: median over the ungated frames of both sides, with the offset of camera and weather taken out per round, as
+//! difference to the median facade of the territory.
 
 use tournee_indicators::PassFact;
 use tournee_indicators::heat::{FacadeFrame, facade_passes};

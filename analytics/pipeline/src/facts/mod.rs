@@ -42,14 +42,16 @@ pub struct Streams<'a> {
     pub thermal: &'a Thermal,
 }
 
-/// What became of the rows of one stream: `rows = refused + empty + elsewhere + short + thin + used` for air, road and
-/// heat, where each row counts once; a mobile row thinned out beside another is `thin`.
+/// What became of the rows of one stream: `rows = refused + too_humid + empty + elsewhere + short + thin + used` for air,
+/// road and heat, where each row counts once; a mobile row thinned out beside another is `thin`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RowCounts {
     /// Rows of boxes that drove in the territory.
     pub rows: u64,
     /// Refused by a quality bit, or by the gate of the facade camera.
     pub refused: u64,
+    /// Particles in air so humid that their mass is mostly water.
+    pub too_humid: u64,
     /// Without a value: gated on the vehicle, or not answered by the sensor.
     pub empty: u64,
     /// Not on a matched drive of this territory.
@@ -60,6 +62,8 @@ pub struct RowCounts {
     pub thin: u64,
     /// Behind a pass fact.
     pub used: u64,
+    /// Of those used: particles in humid air, to be read with care. Not a fate of its own.
+    pub used_humid: u64,
 }
 
 /// Facts and counts.
