@@ -95,7 +95,7 @@ struct Found {
 pub async fn check(lake_root: &Path) -> Result<LakeCheck, IngestError> {
     let root =
         lake_root.canonicalize().map_err(|source| IngestError::Root { path: lake_root.to_path_buf(), source })?;
-    let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new());
+    let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new(None));
     let mut found: BTreeMap<Series, Found> = BTreeMap::new();
     let mut done = LakeCheck::default();
     for table in Table::ALL {

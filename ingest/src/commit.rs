@@ -20,6 +20,36 @@ use crate::store::put_file;
 /// The state of each shard of a table, as of the last commit that this process knows.
 pub(crate) type Objects = BTreeMap<u8, WatermarkObject>;
 
+/// What this process knows of a table beside the log.
+pub(crate) struct Known {
+    pub(crate) objects: Objects,
+    /// A commit of ours whose outcome was not learnt yet.
+    attempt: Option<Attempt>,
+}
+
+impl Known {
+    pub(crate) const fn new(objects: Objects) -> Self {
+        Self { objects, attempt: None }
+    }
+}
+
+/// What a commit tried to write.
+struct Attempt {
+    objects: Objects,
+    rows: usize,
+}
+
+/// What a look into the log brought.
+#[derive(Clone, Copy)]
+enum Refreshed {
+    /// Nothing new.
+    Same,
+    /// The last attempt had landed after all, with this many rows.
+    Landed(usize),
+    /// Another worker had moved a shard.
+    Moved,
+}
+
 /// What a commit is to write: made anew after each conflict, from the then known state.
 pub(crate) struct Prepared {
     /// Partition day and rows.
@@ -37,6 +67,19 @@ pub(crate) struct Committed {
     pub(crate) rows: usize,
     /// Another worker had moved the shards in between.
     pub(crate) conflicts: u32,
+}
+
+impl Committed {
+    fn note(&mut self, found: Refreshed, table: Table) {
+        match found {
+            Refreshed::Same => {}
+            Refreshed::Landed(rows) => self.rows += rows,
+            Refreshed::Moved => {
+                self.conflicts += 1;
+                tracing::warn!(table = table.name(), "another worker moved shards of this one; checking again");
+            }
+        }
+    }
 }
 
 /// A second worker on the same shards is a mistake of the operator; it must not loop for ever.
@@ -70,20 +113,22 @@ fn object_hash(bytes: &[u8]) -> i64 {
     hash_version(head)
 }
 
-/// Commits what `prepare` makes of the known state; nothing when it makes nothing.
+/// Commits what `prepare` makes of the known state; nothing when it makes nothing. After an error, or when the future was
+/// dropped, calling it again is safe: the log and the objects are then read first.
 pub(crate) async fn commit(
     context: &Context<'_>,
     delta: &mut Delta,
-    objects: &mut Objects,
+    known: &mut Known,
     prepare: &(dyn Fn(&Objects) -> Result<Prepared, IngestError> + Send + Sync),
 ) -> Result<Committed, IngestError> {
     let table = delta.table;
     let mut done = Committed::default();
     for _ in 0..ATTEMPTS {
-        if delta.is_stale() && refresh(context, delta, objects).await? {
-            done.conflicts += 1;
+        if delta.is_stale() {
+            let found = refresh(context, delta, known).await?;
+            done.note(found, table);
         }
-        let prepared = prepare(objects)?;
+        let prepared = prepare(&known.objects)?;
         if prepared.next.is_empty() {
             return Ok(done);
         }
@@ -92,7 +137,7 @@ pub(crate) async fn commit(
             adds.push(delta.write(*day, batch, context.now_us).await?);
         }
         context.reach(FailPoint::BeforeObject, table)?;
-        let (next, hashes) = write_objects(context.root, table, objects, prepared.next).await?;
+        let (next, hashes) = write_objects(context.root, table, &known.objects, prepared.next).await?;
         let mut transactions = Vec::with_capacity(2 * next.len());
         for (shard, object) in &next {
             let hash = hashes.get(shard).copied().unwrap_or_default();
@@ -102,34 +147,33 @@ pub(crate) async fn commit(
         }
         context.reach(FailPoint::BeforeCommit, table)?;
         let owned = context.shards.clone().map(|shard| app_id(table, shard)).collect();
+        known.attempt = Some(Attempt { objects: next.clone(), rows: prepared.rows });
         let outcome = delta.commit(adds.clone(), transactions, &owned).await;
         context.reach(FailPoint::AfterCommit, table)?;
-        if let Err(error) = outcome {
-            // Refused, or landed without our learning it: only the log knows. It names our objects' hashes, or not.
-            delta.reload().await?;
-            let landed = match hashes.first_key_value() {
-                Some((shard, hash)) => delta.transaction(&object_app_id(table, *shard)).await? == Some(*hash),
-                None => false,
-            };
-            if !landed {
-                delta.discard(&adds).await;
-                let moved = refresh(context, delta, objects).await?;
-                if !moved && let CommitError::Delta(error) = error {
-                    return Err(IngestError::delta(table, error));
+        match outcome {
+            Ok(()) => {
+                known.attempt = None;
+                let numbers: Vec<(u8, i64)> = next.iter().map(|(shard, object)| (*shard, object.n)).collect();
+                known.objects.extend(next);
+                delta.settle();
+                for (shard, n) in numbers {
+                    prune(context.root, table, shard, n).await;
                 }
-                if moved {
-                    done.conflicts += 1;
-                    tracing::warn!(table = table.name(), "another worker moved shards of this one; checking again");
-                }
-                continue;
+                done.rows += prepared.rows;
+                return Ok(done);
             }
+            Err(CommitError::Moved) => {
+                known.attempt = None;
+                delta.discard(&adds).await;
+                let found = refresh(context, delta, known).await?;
+                done.note(found, table);
+            }
+            // Refused, or landed without our learning it: only the log knows. Its files stay, for it may name them.
+            Err(CommitError::Delta(error)) => match refresh(context, delta, known).await? {
+                Refreshed::Same => return Err(IngestError::delta(table, error)),
+                found => done.note(found, table),
+            },
         }
-        for (shard, object) in next {
-            prune(context.root, table, shard, object.n).await;
-            objects.insert(shard, object);
-        }
-        done.rows = prepared.rows;
-        return Ok(done);
     }
     Err(IngestError::Contended { table: table.name() })
 }
@@ -166,23 +210,31 @@ async fn write_objects(
     }
 }
 
-/// Brings the log and the objects of *all* owned shards up to date; true when another worker had moved one. All, not only
-/// those of this commit: what is skipped here would be behind the version that this process then builds on, and nothing
-/// would conflict any more.
-async fn refresh(context: &Context<'_>, delta: &mut Delta, objects: &mut Objects) -> Result<bool, IngestError> {
+/// Brings the log and the objects of *all* owned shards up to date, and says what was new. All, not only those of this
+/// commit: what is skipped here would be behind the version that this process then builds on, and nothing would conflict
+/// any more.
+async fn refresh(context: &Context<'_>, delta: &mut Delta, known: &mut Known) -> Result<Refreshed, IngestError> {
     delta.reload().await?;
-    let mut moved = false;
+    context.reach(FailPoint::Reload, delta.table)?;
+    let mut changed = Objects::new();
     for shard in shards_with_objects(context.root, delta.table) {
         if !context.shards.contains(&shard) {
             continue;
         }
         let Some(found) = load(context.root, delta, shard).await? else { continue };
-        if objects.get(&shard) != Some(&found) {
-            moved = true;
-            objects.insert(shard, found);
+        if known.objects.get(&shard) != Some(&found) {
+            changed.insert(shard, found);
         }
     }
-    Ok(moved)
+    // Its nonce tells our object from one that another worker made for the same rows.
+    let found = match known.attempt.take() {
+        _ if changed.is_empty() => Refreshed::Same,
+        Some(attempt) if attempt.objects == changed => Refreshed::Landed(attempt.rows),
+        _ => Refreshed::Moved,
+    };
+    known.objects.extend(changed);
+    delta.settle();
+    Ok(found)
 }
 
 /// The state of a shard as the log names it; `None` before its first commit.

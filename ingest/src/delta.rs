@@ -1,7 +1,7 @@
 //! One Delta table: its log, the snapshot that this process knows, files and commits.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path as FsPath;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,16 +21,21 @@ use tournee_lake::Table;
 
 use crate::error::IngestError;
 use crate::parquet_file;
+use crate::store::sync_table;
 
 /// An open table.
 pub(crate) struct Delta {
     pub(crate) table: Table,
+    lake_root: PathBuf,
     log: LogStoreRef,
     /// The snapshot of the last [`Delta::open`] or [`Delta::reload`]; commits since then are not in it.
     state: DeltaTableState,
     /// The newest version that this process knows.
     version: u64,
     known_at: Instant,
+    /// `version` may be ahead of the watermark objects that the caller holds: set before anything moves it, cleared by
+    /// [`Delta::settle`]. Committing in that state would find the next version free and store the same rows again.
+    must_refresh: bool,
 }
 
 impl Delta {
@@ -60,7 +65,8 @@ impl Delta {
             }
         }
         let state = DeltaTableState::try_new(log.as_ref(), None).await.map_err(fail)?;
-        let delta = Self::new(table, log, state);
+        let delta = Self::new(lake_root, table, log, state);
+        delta.sync().await?;
         delta.check_schema()?;
         Ok(delta)
     }
@@ -77,12 +83,20 @@ impl Delta {
         }
         let log = Self::log_store(lake_root, store, table).map_err(fail)?;
         let state = DeltaTableState::try_new(log.as_ref(), None).await.map_err(fail)?;
-        Ok(Some(Self::new(table, log, state)))
+        Ok(Some(Self::new(lake_root, table, log, state)))
     }
 
-    fn new(table: Table, log: LogStoreRef, state: DeltaTableState) -> Self {
+    fn new(lake_root: &FsPath, table: Table, log: LogStoreRef, state: DeltaTableState) -> Self {
         let version = state.version();
-        Self { table, log, state, version, known_at: Instant::now() }
+        Self {
+            table,
+            lake_root: lake_root.to_path_buf(),
+            log,
+            state,
+            version,
+            known_at: Instant::now(),
+            must_refresh: false,
+        }
     }
 
     fn log_store(lake_root: &FsPath, store: Arc<DynObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
@@ -113,13 +127,22 @@ impl Delta {
         self.version
     }
 
-    /// Brings the snapshot up to the log, and checks again that the table can be written.
+    /// Brings the snapshot up to the log, and checks again that the table can be written. Afterwards the table is stale
+    /// until [`Delta::settle`].
     pub(crate) async fn reload(&mut self) -> Result<(), IngestError> {
+        self.must_refresh = true;
         let log = self.log.clone();
         self.state.update(log.as_ref(), None).await.map_err(|source| IngestError::delta(self.table, source))?;
         self.version = self.state.version();
         self.known_at = Instant::now();
+        self.sync().await?;
         self.check_schema()
+    }
+
+    /// Makes what was read of the log last, before anything is built on it or acknowledged.
+    async fn sync(&self) -> Result<(), IngestError> {
+        let path = self.table.path(&self.lake_root);
+        sync_table(&self.lake_root, &path).await.map_err(|source| IngestError::Root { path, source })
     }
 
     /// The version of an application transaction as of the last reload.
@@ -176,8 +199,11 @@ impl Delta {
     ///
     /// `owned` are the transaction ids that nobody else should use, whether or not this commit does.
     ///
+    /// Whatever the outcome, and also when the future is dropped, the table is stale until [`Delta::settle`].
+    ///
     /// # Errors
-    /// [`CommitError::Moved`] when another commit used one of them, or changed the table itself.
+    /// [`CommitError::Moved`] when another commit used one of them, or changed the table itself: nothing of this one is in
+    /// the log. [`CommitError::Delta`] when the outcome is unknown.
     pub(crate) async fn commit(
         &mut self,
         adds: Vec<Add>,
@@ -193,6 +219,7 @@ impl Delta {
         let bytes = CommitData::new(actions, operation, HashMap::new(), transactions)
             .get_bytes()
             .map_err(|error| CommitError::Delta(error.into()))?;
+        self.must_refresh = true;
         for _ in 0..REBASES {
             let next = self.version + 1;
             let entry = CommitOrBytes::LogBytes(bytes.clone());
@@ -216,10 +243,16 @@ impl Delta {
         Err(CommitError::Moved)
     }
 
-    /// Has this process not looked at the log for so long that entries may have been cleaned away above the version it
-    /// knows? Then "the next version is free" would not mean that nobody committed.
+    /// The caller's watermark objects are those of the version that is known here.
+    pub(crate) const fn settle(&mut self) {
+        self.must_refresh = false;
+    }
+
+    /// Must the log and the watermark objects be read again before a commit? Either the last attempt ended between the
+    /// two, or this process has not looked at the log for so long that entries may have been cleaned away above the version
+    /// it knows: then "the next version is free" would not mean that nobody committed.
     pub(crate) fn is_stale(&self) -> bool {
-        self.known_at.elapsed() > STALE_AFTER
+        self.must_refresh || self.known_at.elapsed() > STALE_AFTER
     }
 
     /// A checkpoint every so many commits keeps opening the table quick. One that fails is made up by the next.
@@ -247,9 +280,9 @@ const STALE_AFTER: Duration = Duration::from_secs(3_600);
 /// Why a commit is not in the log, as far as this process knows.
 #[derive(Debug)]
 pub(crate) enum CommitError {
-    /// Another commit touched what this one builds on.
+    /// Another commit touched what this one builds on; this one is certainly not in the log.
     Moved,
-    /// The store or the log said no, or nothing.
+    /// The store or the log said no, or nothing: the entry may be in the log all the same.
     Delta(DeltaTableError),
 }
 

@@ -9,13 +9,13 @@ use serde::Serialize;
 use tournee_lake::{IntervalSet, Series, Table, WatermarkObject, WatermarkSet};
 use tournee_payload::{Ack, AckMessage, Batch, BoxId, MAX_ACKS, Sample, Stream, shard};
 
-use crate::commit::{Committed, Context, Objects, Prepared, commit, load, shards_with_objects};
+use crate::commit::{Committed, Context, Known, Objects, Prepared, commit, load, shards_with_objects};
 use crate::convert::{Row, partition_day, to_batch};
 use crate::delta::Delta;
 use crate::error::IngestError;
 use crate::fail::Hook;
 use crate::quarantine::{self, Refusal};
-use crate::store::FsyncedLocal;
+use crate::store::{FsyncedLocal, create_dirs};
 use crate::validate::{gap_range, row, stream_table};
 
 /// Most intervals of one series. A box that sends in order makes one; one that would make more than this is sending
@@ -84,13 +84,13 @@ struct Chunk {
 
 struct StreamTable {
     delta: Delta,
-    objects: Objects,
+    known: Known,
     pending: Vec<Chunk>,
 }
 
 struct QuarantineTable {
     delta: Delta,
-    objects: Objects,
+    known: Known,
     pending: Vec<(Box<Refusal>, i64)>,
 }
 
@@ -116,16 +116,16 @@ impl Lake {
     /// When the directory is not writable, a table is of another version, or a watermark object is missing.
     pub async fn open(root: impl Into<PathBuf>, options: LakeOptions) -> Result<Self, IngestError> {
         let root = prepare_root(root.into())?;
-        let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new());
+        let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new(options.hook.clone()));
         let mut streams = BTreeMap::new();
         for table in Table::STREAMS {
             let delta = Delta::open(&root, store.clone(), table).await?;
-            let objects = load_all(&root, &delta, &options.shards).await?;
-            streams.insert(table, StreamTable { delta, objects, pending: Vec::new() });
+            let known = Known::new(load_all(&root, &delta, &options.shards).await?);
+            streams.insert(table, StreamTable { delta, known, pending: Vec::new() });
         }
         let delta = Delta::open(&root, store, Table::Quarantine).await?;
-        let objects = load_all(&root, &delta, &options.shards).await?;
-        let quarantine = QuarantineTable { delta, objects, pending: Vec::new() };
+        let known = Known::new(load_all(&root, &delta, &options.shards).await?);
+        let quarantine = QuarantineTable { delta, known, pending: Vec::new() };
         let mut lake = Self {
             root,
             options,
@@ -143,7 +143,7 @@ impl Lake {
 
     /// Adds what the committed objects say to what is accounted for.
     fn learn(&mut self) {
-        let all = self.streams.values().map(|table| &table.objects).chain([&self.quarantine.objects]);
+        let all = self.streams.values().map(|table| &table.known.objects).chain([&self.quarantine.known.objects]);
         for object in all.flat_map(BTreeMap::values) {
             self.accounted.union_with(&object.stored);
             self.accounted.union_with(&object.covered);
@@ -238,7 +238,8 @@ impl Lake {
         if !self.options.shards.contains(&refusal.shard) {
             refusal.shard = *self.options.shards.start();
         }
-        let committed = self.quarantine.objects.get(&refusal.shard).is_some_and(|o| o.seen.contains(&refusal.hash));
+        let committed =
+            self.quarantine.known.objects.get(&refusal.shard).is_some_and(|o| o.seen.contains(&refusal.hash));
         if committed || self.quarantine.pending.iter().any(|(other, _)| other.hash == refusal.hash) {
             self.totals.duplicates += 1;
             return;
@@ -260,7 +261,7 @@ impl Lake {
         if !table.pending.is_empty() {
             let pending = &table.pending;
             let prepare = |objects: &Objects| prepare_quarantine(objects, pending);
-            let done = commit(&context, &mut table.delta, &mut table.objects, &prepare).await?;
+            let done = commit(&context, &mut table.delta, &mut table.known, &prepare).await?;
             table.pending.clear();
             report.conflicts += done.conflicts;
             self.totals.commits += 1;
@@ -324,8 +325,8 @@ impl Lake {
 
     fn object(&self, table: Table, shard: u8) -> Option<&WatermarkObject> {
         match table {
-            Table::Quarantine => self.quarantine.objects.get(&shard),
-            _ => self.streams.get(&table)?.objects.get(&shard),
+            Table::Quarantine => self.quarantine.known.objects.get(&shard),
+            _ => self.streams.get(&table)?.known.objects.get(&shard),
         }
     }
 
@@ -358,7 +359,7 @@ impl Lake {
     /// Every box that has a committed watermark.
     #[must_use]
     pub fn boxes(&self) -> Vec<BoxId> {
-        let all = self.streams.values().map(|table| &table.objects).chain([&self.quarantine.objects]);
+        let all = self.streams.values().map(|table| &table.known.objects).chain([&self.quarantine.known.objects]);
         let mut names: Vec<&str> = all
             .flat_map(BTreeMap::values)
             .flat_map(|object| object.stored.iter().chain(object.covered.iter()))
@@ -391,8 +392,10 @@ impl Lake {
 /// Makes the directory, finds its absolute name, and tries that it can be written.
 fn prepare_root(path: PathBuf) -> Result<PathBuf, IngestError> {
     let fail = |source| IngestError::Root { path: path.clone(), source };
-    std::fs::create_dir_all(&path).map_err(fail)?;
+    std::path::absolute(&path).and_then(|path| create_dirs(&path)).map_err(fail)?;
     let root = path.canonicalize().map_err(fail)?;
+    // The path may have led through links: these are the directories that hold the files.
+    create_dirs(&root).map_err(fail)?;
     let probe = root.join(format!(".{:016x}.staging", rand::random::<u64>()));
     std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(fail)?;
     Ok(root)
@@ -417,7 +420,7 @@ async fn commit_stream(
     let pending = &table.pending;
     let offered = pending.iter().map(|chunk| chunk.rows.len()).sum();
     let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
-    let done = commit(context, &mut table.delta, &mut table.objects, &prepare).await?;
+    let done = commit(context, &mut table.delta, &mut table.known, &prepare).await?;
     table.pending.clear();
     Ok((name, offered, done))
 }

@@ -97,6 +97,115 @@ async fn a_crash_at_any_step_loses_nothing_and_doubles_nothing() {
     }
 }
 
+/// A lake whose hook fails once at `point` of `table`, when armed.
+async fn failing(root: &Path, point: FailPoint, table: Table) -> (Lake, Arc<AtomicBool>) {
+    let armed = Arc::new(AtomicBool::new(false));
+    let seen = armed.clone();
+    let hook: crate::Hook = Arc::new(move |at, of| at == point && of == table && seen.swap(false, Ordering::SeqCst));
+    let lake = Lake::open(root, LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
+    (lake, armed)
+}
+
+#[tokio::test]
+async fn the_same_lake_tries_again_after_an_error_at_any_step() {
+    for point in [FailPoint::BeforeObject, FailPoint::BeforeCommit, FailPoint::AfterCommit] {
+        for table in [Table::Quarantine, Table::Gap, Table::Air] {
+            let dir = tempfile::tempdir().unwrap();
+            let (mut lake, armed) = failing(dir.path(), point, table).await;
+            deliver(&mut lake);
+            armed.store(true, Ordering::SeqCst);
+            let error = lake.commit(NOW_US).await.unwrap_err();
+            assert!(matches!(error, IngestError::Injected(at) if at == point), "{error}");
+            assert!(!armed.load(Ordering::SeqCst));
+            lake.commit(NOW_US).await.unwrap();
+            assert_whole(dir.path(), &lake).await;
+            let totals = lake.totals();
+            assert_eq!((totals.stored, totals.duplicates, totals.conflicts), (36, 0, 0), "{point:?} {}", table.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_landed_with_an_error_is_found_again() {
+    for table in [Table::Quarantine, Table::Gap, Table::Air] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut lake, armed) = failing(dir.path(), FailPoint::AfterLink, table).await;
+        deliver(&mut lake);
+        armed.store(true, Ordering::SeqCst);
+        lake.commit(NOW_US).await.unwrap();
+        assert!(!armed.load(Ordering::SeqCst));
+        assert_whole(dir.path(), &lake).await;
+        assert_eq!((lake.totals().stored, lake.totals().duplicates), (36, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_look_into_the_log_that_breaks_off_is_made_up_before_the_next_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let reload = Arc::new(AtomicBool::new(false));
+    let link = Arc::new(AtomicBool::new(false));
+    let (on_reload, on_link) = (reload.clone(), link.clone());
+    let hook: crate::Hook = Arc::new(move |at, of| match at {
+        FailPoint::AfterLink => of == Table::Air && on_link.swap(false, Ordering::SeqCst),
+        FailPoint::Reload => of == Table::Air && on_reload.swap(false, Ordering::SeqCst),
+        _ => false,
+    });
+    let mut lake = Lake::open(dir.path(), LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
+    let box_id = BoxId::new("van-01").unwrap();
+    lake.append(batch("van-01", Stream::Air, 0, 10), NOW_US).unwrap();
+    for flag in [&link, &reload] {
+        flag.store(true, Ordering::SeqCst);
+    }
+    // The entry lands with an error, and the look for it breaks off when the version is known but the rows are not.
+    assert!(matches!(lake.commit(NOW_US).await, Err(IngestError::Injected(FailPoint::Reload))));
+    assert!(lake.acks(&box_id).acks.is_empty());
+    lake.append(batch("van-01", Stream::Air, 10, 5), NOW_US).unwrap();
+    lake.commit(NOW_US).await.unwrap();
+    let found = check(dir.path()).await.unwrap();
+    assert_eq!((found.total.stored, found.total.duplicates, found.total.missing), (15, 0, 0));
+    assert_eq!((lake.totals().stored, lake.totals().duplicates), (15, 0));
+    assert_eq!(lake.acks(&box_id).acks.first().map(|ack| ack.next_seq), Some(15));
+
+    // The same with a second worker: what it wrote is read, although this one failed when it first looked.
+    let mut other = open(dir.path()).await;
+    other.append(batch("van-01", Stream::Air, 15, 5), NOW_US).unwrap();
+    other.append(batch("van-02", Stream::Air, 0, 5), NOW_US).unwrap();
+    other.commit(NOW_US).await.unwrap();
+    lake.append(batch("van-01", Stream::Air, 15, 6), NOW_US).unwrap();
+    reload.store(true, Ordering::SeqCst);
+    assert!(matches!(lake.commit(NOW_US).await, Err(IngestError::Injected(FailPoint::Reload))));
+    lake.append(batch("van-02", Stream::Air, 0, 6), NOW_US).unwrap();
+    lake.commit(NOW_US).await.unwrap();
+    let found = check(dir.path()).await.unwrap();
+    assert_eq!((found.total.stored, found.total.duplicates, found.total.missing), (21 + 6, 0, 0));
+}
+
+#[tokio::test]
+async fn a_commit_that_was_dropped_half_way_is_safe() {
+    // The future is polled a number of times and then dropped, as a timeout around it would do.
+    for polls in (1..40).step_by(3) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lake = open(dir.path()).await;
+        lake.append(batch("van-01", Stream::Air, 0, 10), NOW_US).unwrap();
+        let mut left = polls;
+        {
+            let mut work = Box::pin(lake.commit(NOW_US));
+            std::future::poll_fn(|context| {
+                left -= 1;
+                if work.as_mut().poll(context).is_ready() || left == 0 {
+                    return std::task::Poll::Ready(());
+                }
+                std::task::Poll::Pending
+            })
+            .await;
+        }
+        lake.append(batch("van-01", Stream::Air, 10, 5), NOW_US).unwrap();
+        lake.commit(NOW_US).await.unwrap();
+        let found = check(dir.path()).await.unwrap();
+        assert_eq!((found.total.stored, found.total.duplicates, found.total.missing), (15, 0, 0), "{polls} polls");
+    }
+}
+
 #[tokio::test]
 async fn redelivery_before_and_after_the_commit_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
