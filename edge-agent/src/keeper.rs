@@ -27,6 +27,8 @@ pub(crate) struct SpoolStatus {
     pub given_up: BTreeMap<Stream, u64>,
     /// Samples in the spool, gap rows included.
     pub pending: u64,
+    /// Gap rows that could not be read back and were made again, since the start.
+    pub lost_gap_rows: u64,
     /// The reader has ended, and everything it brought is committed (and sealed, when asked for).
     pub input_done: bool,
 }
@@ -39,6 +41,7 @@ impl SpoolStatus {
             acknowledged: each(&|stream| spool.acknowledged(stream)),
             given_up: each(&|stream| spool.given_up(stream)),
             pending: spool.pending_total().samples,
+            lost_gap_rows: spool.lost_gap_rows(),
             input_done,
         }
     }
@@ -182,10 +185,11 @@ impl Work {
         // Whoever asked may be gone: then the answer is for nobody.
         match request {
             Request::Peek { stream, from_seq, reply } => {
-                let given_up = self.spool.given_up(stream);
+                let lost = |spool: &Spool| (spool.given_up(stream), spool.lost_gap_rows());
+                let before = lost(&self.spool);
                 let result = self.spool.peek(stream, from_seq);
                 let _ = reply.send(self.said(result)?);
-                if self.spool.given_up(stream) != given_up {
+                if lost(&self.spool) != before {
                     self.tell();
                 }
             }

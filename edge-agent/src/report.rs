@@ -18,6 +18,8 @@ pub struct AgentStatus {
     pub given_up: BTreeMap<Stream, u64>,
     /// Samples in the spool.
     pub pending: u64,
+    /// Gap rows that could not be read back and were made again, since the agent started.
+    pub lost_gap_rows: u64,
     /// The broker is there.
     pub connected: bool,
     /// The line.
@@ -53,6 +55,9 @@ pub struct AgentReport {
     pub gaps: u64,
     /// Samples still in the spool, gap rows included.
     pub pending: u64,
+    /// Gap rows that could not be read back, since the agent started. What they named is named again by new ones; they
+    /// themselves arrive without a range and stand in the lake's quarantine.
+    pub lost_gap_rows: u64,
     /// The line, since the agent started.
     pub line: LineCounters,
     /// Values outside of their field's range that were emptied, since the agent started.
@@ -86,6 +91,7 @@ impl AgentReport {
             "acknowledged": per_stream(&self.acknowledged),
             "gaps": self.gaps,
             "pending": self.pending,
+            "lost_gap_rows": self.lost_gap_rows,
             "frames_ok": self.line.frames_ok,
             "frames_bad": self.line.frames_bad,
             "frames_lost": self.line.frames_lost,

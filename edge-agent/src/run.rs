@@ -128,6 +128,7 @@ pub async fn run(
         acknowledged: kept.acknowledged.clone(),
         gaps: kept.given_up.values().sum(),
         pending: kept.pending,
+        lost_gap_rows: kept.lost_gap_rows,
         line: read.line,
         voided_values: read.voided_values,
         published_batches: sent.published_batches,
@@ -176,6 +177,7 @@ fn status_of(spool: &SpoolStatus) -> AgentStatus {
         acknowledged: spool.acknowledged.clone(),
         given_up: spool.given_up.clone(),
         pending: spool.pending,
+        lost_gap_rows: spool.lost_gap_rows,
         ..AgentStatus::default()
     }
 }

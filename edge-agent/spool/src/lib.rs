@@ -18,6 +18,7 @@ mod books;
 mod config;
 mod error;
 mod file;
+mod gaps;
 mod open_rows;
 mod report;
 mod shed;

@@ -10,6 +10,7 @@ use crate::books::Books;
 use crate::config::SpoolConfig;
 use crate::error::SpoolError;
 use crate::file;
+use crate::gaps::{self, gap_sample, readable};
 use crate::open_rows::OpenRows;
 use crate::report::{AckOutcome, GapReason, LinePosition, OpenReport, Pending, SealedBatch};
 use crate::shed::{self, Lost};
@@ -31,6 +32,7 @@ pub struct Spool {
     tails: BTreeMap<Stream, OpenRows>,
     uncommitted: usize,
     latest_t_us: Option<i64>,
+    lost_gap_rows: u64,
     /// As in the file.
     position: Option<LinePosition>,
     /// What the next commit makes of it.
@@ -62,6 +64,7 @@ impl Spool {
             tails,
             uncommitted: 0,
             latest_t_us: None,
+            lost_gap_rows: 0,
             position,
             next_position: position,
         };
@@ -180,8 +183,12 @@ impl Spool {
     pub fn peek(&mut self, stream: Stream, from_seq: u64) -> Result<Option<SealedBatch>, SpoolError> {
         loop {
             let Some(batch) = store::sealed_from(&self.connection, stream, from_seq)? else { return Ok(None) };
-            if !self.readable(&batch) {
-                self.give_up(stream, batch.first_seq, GapReason::Unreadable)?;
+            if !readable(&self.config, self.epoch, &batch) {
+                if stream == Stream::Gap {
+                    self.replace_gap(&batch)?;
+                } else {
+                    self.give_up(stream, batch.first_seq, GapReason::Unreadable)?;
+                }
                 continue;
             }
             let state = self.books.state(stream);
@@ -272,6 +279,43 @@ impl Spool {
         Ok(self.connection.pragma_update(None, "query_only", refuse)?)
     }
 
+    /// A gap batch that cannot be read back is not given up: it is the only trace of other samples, and the watermark of
+    /// their stream waits for it. See [`gaps`](crate::gaps) for what takes its place.
+    fn replace_gap(&mut self, broken: &SealedBatch) -> Result<(), SpoolError> {
+        let mut books = self.books.clone();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let unnamed = gaps::unnamed(&tx, &self.config, self.epoch, &books)?;
+        let gone = store::delete_batch(&tx, Stream::Gap, broken.first_seq)?;
+        books.pending_mut(Stream::Gap).remove(gone);
+        // Gap rows are never shed, so the next batch begins where this one ends; a count that is wrong too does no harm.
+        let spans = store::spans(&tx, Stream::Gap)?;
+        let end_seq = spans.into_iter().map(|(first, _)| first).find(|first| *first > broken.first_seq);
+        let end_seq = end_seq.unwrap_or(books.state(Stream::Gap).next_seq);
+        let count = broken.count.min(end_seq.saturating_sub(broken.first_seq)).max(1);
+        let rows = gaps::lost_rows(count, self.latest_t_us);
+        let batch = sealed(&self.config, self.epoch, Stream::Gap, broken.first_seq, rows)?;
+        books.pending_mut(Stream::Gap).add(store::insert(&tx, &batch, true)?);
+        write_gaps(&tx, &self.config, self.epoch, &unnamed, GapReason::Unreadable, self.latest_t_us, &mut books)?;
+        store::save_state(&tx, Stream::Gap, &books.state(Stream::Gap))?;
+        tx.commit()?;
+        tracing::error!(
+            first_seq = broken.first_seq,
+            rows = count,
+            ranges = unnamed.len(),
+            "gap rows cannot be read back: what they named is named again"
+        );
+        self.tail_mut(Stream::Gap).first_seq = books.state(Stream::Gap).next_seq;
+        self.books = books;
+        self.lost_gap_rows += count;
+        Ok(())
+    }
+
+    /// Gap rows that could not be read back since the file was opened; what they named is named again.
+    #[must_use]
+    pub const fn lost_gap_rows(&self) -> u64 {
+        self.lost_gap_rows
+    }
+
     /// Samples that were ever committed, per stream: the next sequence number.
     #[must_use]
     pub fn generated(&self) -> BTreeMap<Stream, u64> {
@@ -329,7 +373,7 @@ impl Spool {
     /// Reads the open batch back. A chunk that cannot be read is given up.
     fn restore_tail(&mut self, stream: Stream) -> Result<(), SpoolError> {
         let chunks = store::open_chunks(&self.connection, stream)?;
-        let whole = chunks.iter().all(|chunk| self.readable(chunk));
+        let whole = chunks.iter().all(|chunk| readable(&self.config, self.epoch, chunk));
         if !whole {
             // Sealed one by one, the readable ones are sent and `peek` gives the others up.
             self.connection
@@ -346,17 +390,6 @@ impl Spool {
             }
         }
         Ok(())
-    }
-
-    /// Whether the stored bytes are still the batch that they were.
-    fn readable(&self, stored: &SealedBatch) -> bool {
-        decode(&stored.bytes).is_ok_and(|batch| {
-            batch.box_id == self.config.box_id
-                && batch.stream == stored.stream
-                && batch.epoch == self.epoch
-                && batch.first_seq == stored.first_seq
-                && batch.samples.len() as u64 == stored.count
-        })
     }
 
     fn give_pages_back(&mut self) -> Result<(), SpoolError> {
@@ -437,18 +470,6 @@ fn write_gaps(
     let batch = sealed(config, epoch, Stream::Gap, first_seq, samples)?;
     books.pending_mut(Stream::Gap).add(store::insert(tx, &batch, true)?);
     Ok(())
-}
-
-fn gap_sample(run: &Lost, reason: GapReason, t_us: Option<i64>) -> Sample {
-    let mut sample = Sample::new(Stream::Gap);
-    sample.set(field::T_US, t_us);
-    let last_seq = run.end_seq.saturating_sub(1);
-    let values =
-        [i64::from(run.stream as u8), store::int(run.first_seq), store::int(last_seq), i64::from(reason as u8)];
-    for (id, value) in (field::FIRST_OWN..).zip(values) {
-        sample.set(id, Some(value));
-    }
-    sample
 }
 
 fn sealed(

@@ -105,10 +105,26 @@ pub(crate) fn sealed_from(
         "SELECT first_seq, count, bytes FROM batch
          WHERE stream = ?1 AND sealed = 1
            AND first_seq >= COALESCE((SELECT MAX(first_seq) FROM batch WHERE stream = ?1 AND first_seq <= ?2), 0)
-           AND first_seq + count > ?2
+           AND first_seq + count > ?2 AND count > 0
          ORDER BY first_seq LIMIT 1",
     )?;
     statement.query_row((code(stream), int(from_seq)), |row| batch(stream, row)).optional()
+}
+
+/// First seq and end of each batch of a stream, sealed and open, in order.
+pub(crate) fn spans(connection: &Connection, stream: Stream) -> rusqlite::Result<Vec<(u64, u64)>> {
+    connection
+        .prepare("SELECT first_seq, first_seq + count FROM batch WHERE stream = ?1 ORDER BY first_seq")?
+        .query_map([code(stream)], |row| Ok((uint(row.get(0)?), uint(row.get(1)?))))?
+        .collect()
+}
+
+/// All batches of a stream, in order.
+pub(crate) fn batches(connection: &Connection, stream: Stream) -> rusqlite::Result<Vec<SealedBatch>> {
+    connection
+        .prepare("SELECT first_seq, count, bytes FROM batch WHERE stream = ?1 ORDER BY first_seq")?
+        .query_map([code(stream)], |row| batch(stream, row))?
+        .collect()
 }
 
 /// The end of the `ahead`-th sealed batch from `first_seq` on: how far an offer is written down in advance.

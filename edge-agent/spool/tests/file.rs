@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use tournee_payload::{BoxId, Sample, Stream, decode, field};
-use tournee_spool::{AckOutcome, Spool, SpoolConfig, SpoolError};
+use tournee_spool::{AckOutcome, GapReason, Spool, SpoolConfig, SpoolError};
 
 fn config(name: &str, max_bytes: u64) -> SpoolConfig {
     SpoolConfig::new(BoxId::new(name).unwrap(), max_bytes)
@@ -77,6 +77,63 @@ fn rotten_batch_bytes_are_given_up_and_not_sent() {
     let gap = decode(&spool.peek(Stream::Gap, 0).unwrap().unwrap().bytes).unwrap();
     let values: Vec<_> = (16..20).map(|id| gap.samples[0].get(id).unwrap()).collect();
     assert_eq!(values, [1, 60, 119, 2], "stream air, seq 60 to 119, reason 2");
+}
+
+/// Stream, first and last seq, reason of every gap row; sequence numbers have no hole.
+fn gap_rows(spool: &mut Spool) -> Vec<[Option<i64>; 4]> {
+    let (mut rows, mut from) = (Vec::new(), 0);
+    while let Some(batch) = spool.peek(Stream::Gap, from).unwrap() {
+        assert_eq!(batch.first_seq, from);
+        from = batch.end_seq();
+        for sample in decode(&batch.bytes).unwrap().samples {
+            rows.push([16, 17, 18, 19].map(|id| sample.get(id)));
+        }
+    }
+    assert_eq!(spool.generated()[&Stream::Gap], from);
+    rows
+}
+
+#[test]
+fn gap_rows_that_rot_are_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.db");
+    let mut spool = open(&path, 7);
+    for part in 0..6 {
+        spool.append(&rows(Stream::Air, part * 60, 60)).unwrap();
+        spool.append(&rows(Stream::Road, part * 60, 60)).unwrap();
+        spool.seal_all().unwrap();
+    }
+    // Acknowledged up to 60; then three batches are given up, each with a gap row of its own.
+    assert_eq!(spool.peek(Stream::Air, 0).unwrap().unwrap().first_seq, 0);
+    assert_eq!(spool.acknowledge(Stream::Air, 7, 60).unwrap(), AckOutcome::Deleted(60));
+    for (stream, first_seq) in [(Stream::Air, 120), (Stream::Road, 0), (Stream::Road, 300)] {
+        assert_eq!(spool.give_up(stream, first_seq, GapReason::TooLargeForBroker).unwrap(), 60);
+    }
+    drop(spool);
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    let mut bytes: Vec<u8> =
+        direct.query_row("SELECT bytes FROM batch WHERE stream = 8 AND first_seq = 1", [], |row| row.get(0)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    bytes.truncate(middle + 1);
+    direct.execute("UPDATE batch SET bytes = ?1 WHERE stream = 8 AND first_seq < 2", [bytes]).unwrap();
+    drop(direct);
+
+    let mut spool = open(&path, 8);
+    let lost = [None, None, None, Some(2)];
+    let named = |stream, first, last, reason| [Some(stream), Some(first), Some(last), Some(reason)];
+    let expected =
+        [lost, lost, named(2, 300, 359, 3), named(2, 0, 59, 2), named(1, 120, 179, 2)].map(|row| (row[0], row));
+    let mut found: Vec<_> = gap_rows(&mut spool).into_iter().map(|row| (row[0], row)).collect();
+    found[3..].sort_by_key(|row| std::cmp::Reverse(row.0));
+    assert_eq!(found, expected, "the readable one as it was, the two others again, each once");
+    assert_eq!(spool.lost_gap_rows(), 2);
+    assert_eq!((spool.given_up(Stream::Air), spool.given_up(Stream::Road)), (60, 120), "counted once");
+    assert_eq!(spool.pending(Stream::Gap).samples, 5);
+    assert_eq!(spool.acknowledge(Stream::Gap, 7, 5).unwrap(), AckOutcome::Deleted(5), "the watermark passes");
+    assert_eq!(spool.pending(Stream::Gap).bytes, 0);
+    drop(spool);
+    assert_eq!(open(&path, 8).peek(Stream::Gap, 5).unwrap(), None);
 }
 
 #[test]
