@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 use tournee_indicators::{DataError, Indicator, PassFact, PublicationGates, Theme};
 use tournee_priority::Recommendation;
-use tournee_publish::Published;
+use tournee_publish::{PublicGate, Published};
 use tournee_territory::{Section, Territory};
 
 use crate::body::Prepared;
@@ -39,12 +39,18 @@ pub(crate) struct ServedTerritory {
     pub base: Prepared,
     pub legend: Prepared,
     pub recommendations: Prepared,
-    layers: BTreeMap<(Theme, String), Prepared>,
+    gate: PublicGate,
+    /// With the count of sections that say their value.
+    layers: BTreeMap<(Theme, String), (Prepared, usize)>,
     headlines: BTreeMap<Theme, String>,
     sections: HashMap<String, usize>,
     indicators_of: HashMap<String, Vec<usize>>,
     passes_of: HashMap<String, Vec<usize>>,
+    /// Public ones only.
     recommendations_of: HashMap<String, Vec<usize>>,
+    /// How many recommendations of a section rest on a withheld value.
+    withheld_of: HashMap<String, usize>,
+    n_recommendations: usize,
     /// Filled at the first request of each commune and format, so that a start does not wait for files nobody takes.
     pub downloads: HashMap<(String, Format), OnceCell<Prepared>>,
 }
@@ -113,15 +119,32 @@ impl ServedTerritory {
         view.indicators.retain(|row| row.territory == id);
         view.pass_facts.retain(|row| row.territory == id);
         view.recommendations.retain(|row| row.territory == id);
-        view.recommendations.sort_by(|a, b| a.rule.cmp(&b.rule).then(a.rank.cmp(&b.rank)));
+        // By rank, then rule, as a reader of all rules wants them: scores of two rules do not compare.
+        view.recommendations.sort_by(|a, b| (a.rank, &a.rule, &a.section_id).cmp(&(b.rank, &b.rule, &b.section_id)));
 
         let territory: &Territory = &view.territory;
         let by_id: HashMap<&str, &Section> =
             territory.sections.iter().map(|section| (section.id.as_str(), section)).collect();
+        let gate = PublicGate::new(gates, territory, &view.indicators);
+        let indicators_of = group(view.indicators.iter().map(|row| row.section_id.as_str()));
+        let (public, withheld): (Vec<usize>, Vec<usize>) = (0..view.recommendations.len()).partition(|&ix| {
+            let Some(one) = view.recommendations.get(ix) else { return false };
+            let rows = pick::<Indicator>(&view.indicators, indicators_of.get(&one.section_id));
+            gate.facts_behind(one, rows.into_iter()).is_ok()
+        });
+        let section_of = |ix: &usize| Some((view.recommendations.get(*ix)?.section_id.clone(), *ix));
+        let mut recommendations_of: HashMap<String, Vec<usize>> = HashMap::new();
+        for (section_id, ix) in public.iter().filter_map(section_of) {
+            recommendations_of.entry(section_id).or_default().push(ix);
+        }
+        let mut withheld_of: HashMap<String, usize> = HashMap::new();
+        for (section_id, _) in withheld.iter().filter_map(section_of) {
+            *withheld_of.entry(section_id).or_default() += 1;
+        }
         let mut layers = BTreeMap::new();
         for (theme, name) in layer_names(&view.indicators) {
             let rows = view.indicators.iter().filter(|row| row.theme == theme && row.indicator == name);
-            let (body, left_out) = geojson::layer(published, &by_id, rows)?;
+            let geojson::Layer { body, left_out, public } = geojson::layer(kinds, &gate, &by_id, rows)?;
             if left_out > 0 {
                 tracing::warn!(
                     territory = id,
@@ -130,7 +153,7 @@ impl ServedTerritory {
                     "indicator rows without a section or a value"
                 );
             }
-            layers.insert((theme, name), Prepared::new(GEOJSON, body));
+            layers.insert((theme, name), (Prepared::new(GEOJSON, body), public));
         }
         let mut headlines = BTreeMap::new();
         for theme in Theme::ALL {
@@ -151,11 +174,14 @@ impl ServedTerritory {
                 JSON,
                 serde_json::to_vec(&json!({"themes": legend::legend(kinds, gates, layers.keys())}))?,
             ),
-            recommendations: Prepared::new(JSON, recommendations(&view, &by_id)?),
+            recommendations: Prepared::new(JSON, recommendations(&view, &public, withheld.len(), &by_id)?),
             sections: territory.sections.iter().enumerate().map(|(ix, section)| (section.id.clone(), ix)).collect(),
-            indicators_of: group(view.indicators.iter().map(|row| row.section_id.as_str())),
+            indicators_of,
             passes_of: group(view.pass_facts.iter().map(|row| row.section_id.as_str())),
-            recommendations_of: group(view.recommendations.iter().map(|row| row.section_id.as_str())),
+            recommendations_of,
+            withheld_of,
+            n_recommendations: public.len(),
+            gate,
             layers,
             headlines,
             downloads,
@@ -167,7 +193,7 @@ impl ServedTerritory {
     pub(crate) fn layer(&self, theme: Theme, indicator: Option<&str>) -> Result<&Prepared, ApiError> {
         let name = indicator.or_else(|| self.headlines.get(&theme).map(String::as_str));
         let key = (theme, name.ok_or(ApiError::UnknownLayer)?.to_owned());
-        self.layers.get(&key).ok_or(ApiError::UnknownLayer)
+        self.layers.get(&key).map(|layer| &layer.0).ok_or(ApiError::UnknownLayer)
     }
 
     /// The explanation of a section, as JSON.
@@ -178,6 +204,7 @@ impl ServedTerritory {
         let commune = territory.communes.iter().find(|commune| commune.code_insee == section.code_insee);
         let explanation = explain::explain(Facts {
             published: &served.published,
+            gate: &self.gate,
             territory: &territory.id,
             statement: &territory.statement,
             generated_at: &served.generated_at,
@@ -190,6 +217,7 @@ impl ServedTerritory {
                 &self.view.recommendations,
                 self.recommendations_of.get(section_id),
             ),
+            recommendations_withheld: self.withheld_of.get(section_id).copied().unwrap_or(0),
         });
         serde_json::to_vec(&explanation).map_err(|error| {
             tracing::error!(%error, section_id, "an explanation cannot be written");
@@ -208,7 +236,7 @@ impl ServedTerritory {
                 origins.sort_unstable();
                 origins.dedup();
                 let indicators = self.layers.keys().filter(|key| key.0 == *theme).map(|key| key.1.as_str()).collect();
-                let sections = rows().filter(|row| row.indicator == *headline).count();
+                let sections = self.layers.get(&(*theme, headline.clone())).map_or(0, |layer| layer.1);
                 ThemeSummary { theme: *theme, indicator: headline, indicators, origins, sections }
             })
             .collect();
@@ -225,7 +253,7 @@ impl ServedTerritory {
             "sections": territory.sections.len(),
             "communes": communes,
             "themes": themes,
-            "recommendations": self.view.recommendations.len(),
+            "recommendations": self.n_recommendations,
             "attributions": territory.attributions,
         })
     }
@@ -267,14 +295,19 @@ struct ListedRecommendation<'a> {
     middle: Option<[f64; 2]>,
 }
 
-fn recommendations(view: &TerritoryView, sections: &HashMap<&str, &Section>) -> serde_json::Result<Vec<u8>> {
-    let rows: Vec<_> = view
-        .recommendations
+fn recommendations(
+    view: &TerritoryView,
+    public: &[usize],
+    withheld: usize,
+    sections: &HashMap<&str, &Section>,
+) -> serde_json::Result<Vec<u8>> {
+    let rows: Vec<_> = public
         .iter()
+        .filter_map(|&ix| view.recommendations.get(ix))
         .map(|row| {
             let middle = sections.get(row.section_id.as_str()).and_then(|section| explain::middle(section));
             ListedRecommendation { row, middle }
         })
         .collect();
-    serde_json::to_vec(&json!({"territory": view.territory.id, "recommendations": rows}))
+    serde_json::to_vec(&json!({"territory": view.territory.id, "recommendations": rows, "withheld": withheld}))
 }

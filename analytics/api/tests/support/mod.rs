@@ -72,17 +72,17 @@ fn grid(prefix: &str, west: f64, south: f64, codes: [&str; 2]) -> (Vec<Section>,
                     length_m: 82.0,
                 });
             }
-            let (lon, lat) = bend(x, y);
-            buildings.push(Building {
-                osm_id: i64::from(y * 100 + x),
-                outline: square(
-                    lon + STEP_LON * 0.2,
-                    lat + STEP_LAT * 0.25,
-                    lon + STEP_LON * 0.7,
-                    lat + STEP_LAT * 0.7,
-                ),
-                height_m: None,
-            });
+            // Five houses along the north of each street that runs east: enough beside them, too few beside the others.
+            let (from, to) = (bend(x, y), bend(x + 1, y));
+            for house in 0..5u32 {
+                let along = (f64::from(house) + 0.2) / 5.0;
+                let (lon, lat) = (from.0 + (to.0 - from.0) * along, from.1 + (to.1 - from.1) * along + STEP_LAT * 0.1);
+                buildings.push(Building {
+                    osm_id: i64::from((y * 100 + x) * 10 + house),
+                    outline: square(lon, lat, lon + STEP_LON * 0.12, lat + STEP_LAT * 0.2),
+                    height_m: None,
+                });
+            }
         }
     }
     (sections, buildings)
@@ -153,7 +153,7 @@ fn twin(kinds: &Kinds) -> TerritoryView {
             let n_passes = 1 + u32::try_from((ix * 5) % 17).unwrap_or(0);
             let confidence = match n_passes {
                 10.. => Confidence::High,
-                3.. => Confidence::Medium,
+                5.. => Confidence::Medium,
                 _ => Confidence::Low,
             };
             let kind = kinds.get(name).expect("a kind that ships");
@@ -187,11 +187,11 @@ fn twin(kinds: &Kinds) -> TerritoryView {
             }));
         }
     }
-    let recommendations = recommendations(&territory);
+    let recommendations = recommendations(&territory, &indicators);
     TerritoryView { territory: Arc::new(territory), indicators, pass_facts, recommendations }
 }
 
-fn recommendations(territory: &Territory) -> Vec<Recommendation> {
+fn recommendations(territory: &Territory, indicators: &[Indicator]) -> Vec<Recommendation> {
     let rules = [
         (
             "signage_pedestrians",
@@ -202,12 +202,14 @@ fn recommendations(territory: &Territory) -> Vec<Recommendation> {
         ("dumping_density", "Revoir la fréquence de collecte", "Change the collection rounds"),
         ("road_works", "Programmer la réfection de la chaussée", "Plan resurfacing"),
     ];
-    let sections = territory.sections.iter().step_by(9);
+    let rough = |id: &str| indicators.iter().find(|row| row.section_id == id && row.indicator == "rough_mps2");
+    let sections = territory.sections.iter().step_by(5);
     sections
+        .filter_map(|section| Some((section, rough(&section.id)?)))
         .enumerate()
-        .map(|(ix, section)| {
+        .map(|(ix, (section, rough))| {
             let (rule, action_fr, action_en) = rules[ix % rules.len()];
-            let score = 0.95 - ix as f64 * 0.03;
+            let score = 0.95 - ix as f64 * 0.02;
             Recommendation {
                 territory: territory.id.clone(),
                 rule: rule.to_owned(),
@@ -227,14 +229,14 @@ fn recommendations(territory: &Territory) -> Vec<Recommendation> {
                     input: input.to_owned(),
                     label_fr: label_fr.to_owned(),
                     label_en: label_en.to_owned(),
-                    value: 0.82,
+                    value: if share > 0.5 { rough.value } else { 120.0 },
                     unit: unit.to_owned(),
                     unit_en: String::new(),
                     threshold: "≥ 0,6".to_owned(),
                     threshold_en: "≥ 0.6".to_owned(),
                     contribution: score * share,
-                    n_passes: (share > 0.5).then_some(11),
-                    n_days: (share > 0.5).then_some(9),
+                    n_passes: (share > 0.5).then_some(rough.n_passes),
+                    n_days: (share > 0.5).then_some(rough.n_days),
                     origin: "simulated".to_owned(),
                 })
                 .to_vec(),

@@ -51,6 +51,12 @@ export function fixed(value, decimals) {
 /** A value with its unit, held together by a no-break space. */
 export const quantity = (value, unit, decimals) => `${fixed(value, decimals)}${unit ? `\u00a0${unit}` : ''}`;
 
+/** An ISO week "2026-W04" as the language writes it; anything else comes back as it is. */
+export function week(iso) {
+  const parts = /^(\d{4})-W(\d{2})$/.exec(iso ?? '');
+  return parts ? t('week', { week: Number(parts[2]), year: parts[1] }) : (iso ?? '');
+}
+
 /** A date "2026-01-05" as the language writes it; anything else comes back as it is. */
 export function date(iso) {
   const parts = /^(\d{4})-(\d{2})-(\d{2})/.exec(iso ?? '');

@@ -1,5 +1,5 @@
 // What the legend of a territory says, looked up; nothing about drawing on the page here.
-import { count, number, pick, t } from './i18n.js';
+import { count, fixed, number, pick, quantity, t } from './i18n.js';
 
 /** The theme's part of a legend. */
 export const themeLegend = (legend, theme) => legend?.themes.find((one) => one.theme === theme);
@@ -39,6 +39,22 @@ export function gateText(theme, confidence) {
   const gate = theme?.gates.find((one) => one.confidence === confidence);
   return gate ? t('legend.gate', { passes: count('n.passes', gate.passes), days: count('n.days', gate.days) }) : '';
 }
+
+/**
+ * The weakest signal that a terminal reports (3GPP TS 36.133, RSRP_00): at or below it there is none to speak of.
+ * Compared as it would be printed, in whole dBm, so that the number itself never stands on the page.
+ */
+const NO_SERVICE_DBM = -140;
+const noService = (indicator, value) =>
+  indicator?.startsWith('rsrp_dbm') && typeof value === 'number' && Math.round(value) <= NO_SERVICE_DBM;
+
+/** A value of an indicator without its unit, for columns; a signal that is none is said in words. */
+export const reading = (indicator, value, decimals) =>
+  noService(indicator, value) ? t('no_service') : fixed(value, decimals);
+
+/** The same with its unit. */
+export const readingWithUnit = (indicator, value, unit, decimals) =>
+  noService(indicator, value) ? t('no_service') : quantity(value, unit, decimals);
 
 /** Name of a section's class as it may be said for this drawing. */
 export function classLabel(legend, row) {

@@ -72,6 +72,7 @@ function drawBar() {
       theme: view.theme,
       shown: state.layer && state.shown,
       partner: state.layer?.features.length && state.layer.features.every(({ properties: p }) => p.origin === 'partner'),
+      withheld: state.layer?.withheld,
       open: state.legendOpen,
       onToggle: (open) => (state.legendOpen = open),
     }),
@@ -89,6 +90,7 @@ function drawPanel() {
     priorities: () =>
       priorities({
         rows: state.recommendations ?? [],
+        withheld: state.adviceWithheld,
         rule: view.rule,
         onRule: goRule,
         onSection: (id, middle) => goSection(id, middle),
@@ -167,6 +169,7 @@ async function show({ moved = false } = {}) {
     if (mine !== turn) return;
     state.legend = legend;
     state.recommendations = recommendations.recommendations;
+    state.adviceWithheld = recommendations.withheld;
     state.layer = layer;
     state.shown = theme === 'none' ? undefined : indicatorLegend(legend, theme, view.indicator);
     drawAll();

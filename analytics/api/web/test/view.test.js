@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { limits, twoColours } from '../src/legend.js';
-import { date, number, quantity, useLang } from '../src/i18n.js';
+import { limits, reading, readingWithUnit, twoColours } from '../src/legend.js';
+import { date, number, quantity, useLang, week } from '../src/i18n.js';
 import { readCamera, readView, viewHash, writeCamera } from '../src/view.js';
 
 globalThis.document = { documentElement: {} };
@@ -29,6 +29,17 @@ test('numbers and dates are written as the language writes them', () => {
   assert.equal(number(Number.NaN), '–');
   useLang('xx');
   assert.equal(document.documentElement.lang, 'fr');
+});
+
+test('weeks, and a signal that is none, are said in words', () => {
+  useLang('fr');
+  assert.equal(week('2026-W04'), 'semaine 4 de 2026');
+  assert.equal(week(''), '');
+  assert.equal(reading('rsrp_dbm_20801', -140, 0), 'sans service');
+  assert.equal(readingWithUnit('rsrp_dbm', -144, 'dBm', 0), 'sans service');
+  assert.equal(readingWithUnit('rsrp_dbm', -139.4, 'dBm', 0), '-139\u00a0dBm');
+  assert.equal(reading('facade_delta_k', -141, 0), '-141');
+  assert.equal(reading('rsrp_dbm', null, 0), '–');
 });
 
 test('medium confidence shows two classes only, and no extreme', () => {

@@ -10,7 +10,7 @@ export const GREY = '#8b9399';
 export const CASING = '#22313a';
 
 /** Layers that hold measured sections, for clicks and for tests. */
-export const MEASURED = ['measured-solid', 'measured-dashed', 'measured-grey'];
+export const MEASURED = ['measured-solid', 'measured-dashed', 'measured-grey', 'measured-withheld'];
 
 const kindIs = (kind) => ['==', ['get', 'kind'], kind];
 
@@ -65,6 +65,14 @@ export function style() {
         source: 'base',
         filter: kindIs('commune'),
         paint: { 'line-color': '#7d6b8f', 'line-width': 1.4, 'line-dasharray': [4, 2, 1, 2], 'line-opacity': 0.7 },
+      },
+      {
+        id: 'measured-withheld',
+        type: 'line',
+        source: 'measured',
+        filter: drawn('withheld'),
+        layout: ROUND,
+        paint: { 'line-color': GREY, 'line-width': ['interpolate', ['linear'], ['zoom'], 12, 0.6, 15, 1.2, 18, 2.4] },
       },
       {
         id: 'measured-casing',

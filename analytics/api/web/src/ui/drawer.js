@@ -1,6 +1,6 @@
-import { anyLegend, classColourOf, classLabel } from '../legend.js';
+import { anyLegend, classColourOf, classLabel, reading, readingWithUnit } from '../legend.js';
 import { h } from '../dom.js';
-import { count, date, fixed, number, pick, quantity, t } from '../i18n.js';
+import { count, date, fixed, number, pick, t, week } from '../i18n.js';
 import { badge, confidenceName, facts, ruleName, streetName, swatch } from './parts.js';
 
 /** Everything about one section: what to do and why, then each value with what stands behind it. */
@@ -23,6 +23,8 @@ export function drawer({ explanation, legend, theme, shown, onClose }) {
       h('span', { class: 'id' }, section.id),
     ),
     recommendations.map((one) => reasons(one, legend)),
+    explanation.recommendations_withheld > 0 &&
+      h('p', { class: 'hint' }, count('n.advice_withheld', explanation.recommendations_withheld)),
     h('h3', {}, t('measures')),
     ordered.length
       ? ordered.map((one, ix) => measure(one, anyLegend(legend, one.indicator), ix === 0))
@@ -42,6 +44,14 @@ export function drawer({ explanation, legend, theme, shown, onClose }) {
 }
 
 function measure(row, legend, open) {
+  if (row.withheld) {
+    return h(
+      'div',
+      { class: 'measure withheld', data: { indicator: row.indicator, withheld: row.reason } },
+      h('span', { class: 'what' }, pick(row.label ?? row.indicator)),
+      h('span', {}, t(`withheld.${row.reason}`)),
+    );
+  }
   const decimals = legend?.decimals ?? 2;
   const partner = row.origin === 'partner' && !row.n_passes;
   const counted = (n) => (partner ? t('passes.unknown') : number(n, 0));
@@ -50,11 +60,18 @@ function measure(row, legend, open) {
       ? partner
         ? t('passes.unknown')
         : t('interval.none')
-      : `${t('interval.range', { lo: fixed(row.lo, decimals), hi: fixed(row.hi, decimals) })}\u00a0${row.unit}`;
+      : t('interval.range', {
+          lo: reading(row.indicator, row.lo, decimals),
+          hi: readingWithUnit(row.indicator, row.hi, row.unit, decimals),
+        });
   const days =
     row.first_date && (row.first_date === row.last_date
-      ? date(row.first_date)
-      : t('dates.range', { from: date(row.first_date), to: date(row.last_date) }));
+      ? partner
+        ? date(row.first_date)
+        : t('dates.week', { from: date(row.first_date) })
+      : partner
+        ? t('interval.range', { lo: date(row.first_date), hi: date(row.last_date) })
+        : t('dates.range', { from: date(row.first_date), to: date(row.last_date) }));
   return h(
     'details',
     { class: 'measure', open, data: { indicator: row.indicator } },
@@ -62,7 +79,7 @@ function measure(row, legend, open) {
       'summary',
       {},
       h('span', { class: 'what' }, pick(row.label ?? row.indicator)),
-      h('strong', { data: { field: 'value' } }, quantity(row.value, row.unit, decimals)),
+      h('strong', { data: { field: 'value' } }, readingWithUnit(row.indicator, row.value, row.unit, decimals)),
       h('span', { class: 'verdict' }, swatch(classColourOf(legend, row), row.drawn), classLabel(legend, row)),
     ),
     facts([
@@ -81,8 +98,11 @@ function measure(row, legend, open) {
 
 function passes(row, decimals, partner) {
   if (partner) return h('p', { class: 'hint' }, t('perpass.partner'));
-  if (row.passes_withheld) return h('p', { class: 'hint' }, t('perpass.withheld'));
-  if (!row.passes.length) return undefined;
+  const { weeks, passes: unlisted } = row.weeks_withheld;
+  const kept =
+    weeks > 0 &&
+    h('p', { class: 'hint' }, t('perpass.weeks_withheld', { weeks: number(weeks, 0), passes: count('n.passes', unlisted) }));
+  if (!row.passes.length) return kept;
   return h(
     'details',
     { class: 'passes' },
@@ -96,9 +116,8 @@ function passes(row, decimals, partner) {
         h(
           'tr',
           {},
-          h('th', { scope: 'col' }, t('perpass.date')),
+          h('th', { scope: 'col' }, t('perpass.week')),
           h('th', { scope: 'col', class: 'number' }, row.unit || t('table.value')),
-          h('th', { scope: 'col', class: 'number' }, t('perpass.samples')),
         ),
       ),
       h(
@@ -108,13 +127,13 @@ function passes(row, decimals, partner) {
           h(
             'tr',
             {},
-            h('td', {}, date(pass.date)),
-            h('td', { class: 'number' }, fixed(pass.value, decimals)),
-            h('td', { class: 'number' }, number(pass.n_samples, 0)),
+            h('td', {}, week(pass.week)),
+            h('td', { class: 'number' }, reading(row.indicator, pass.value, decimals)),
           ),
         ),
       ),
     ),
+    kept,
   );
 }
 
@@ -142,7 +161,9 @@ function reasons(one, legend) {
 
 function why(reason, score, decimals = 2) {
   const share = score > 0 ? Math.min(1, Math.max(0, reason.contribution / score)) : 0;
-  const value = `${number(reason.value, decimals)}${reason.unit ? `\u00a0${reason.unit}` : ''}`;
+  const plain = `${number(reason.value, decimals)}${reason.unit ? `\u00a0${reason.unit}` : ''}`;
+  const said = readingWithUnit(reason.input, reason.value, reason.unit, decimals);
+  const value = said === t('no_service') ? said : plain;
   const behind = reason.n_passes !== null && reason.n_passes !== undefined && `${count('n.passes', reason.n_passes)}, ${count('n.days', reason.n_days ?? 0)}`;
   return h(
     'li',

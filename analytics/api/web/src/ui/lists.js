@@ -1,4 +1,4 @@
-import { classColourOf, classLabel } from '../legend.js';
+import { classColourOf, classLabel, reading } from '../legend.js';
 import { downloadUrl } from '../api.js';
 import { h } from '../dom.js';
 import { count, currentLang, date, fixed, number, pick, t } from '../i18n.js';
@@ -22,12 +22,13 @@ function growing(rows, draw, wrap) {
   return [list, more];
 }
 
-/** Recommendations, by rule and rank. */
-export function priorities({ rows, rule, selected, onRule, onSection }) {
-  if (!rows.length) return [h('p', { class: 'hint' }, t('recommendations.none'))];
+/** Recommendations, by rank: the first of each rule before the second of any, since scores of two rules do not compare. */
+export function priorities({ rows, withheld = 0, rule, selected, onRule, onSection }) {
+  const kept = withheld > 0 && h('p', { class: 'hint', id: 'advice-withheld' }, count('n.advice_withheld', withheld));
+  if (!rows.length) return [kept || h('p', { class: 'hint' }, t('recommendations.none'))];
   const rules = [...new Set(rows.map((row) => row.rule))];
-  const kept = rows.filter((row) => !rule || row.rule === rule);
-  const ordered = [...kept].sort((a, b) => (rule ? a.rank - b.rank : b.score - a.score || a.rank - b.rank));
+  const chosen = rows.filter((row) => !rule || row.rule === rule);
+  const ordered = [...chosen].sort((a, b) => a.rank - b.rank || a.rule.localeCompare(b.rule));
   const choose = h(
     'label',
     { class: 'filter' },
@@ -66,14 +67,16 @@ export function priorities({ rows, rule, selected, onRule, onSection }) {
         h('span', { class: 'score', title: t('score') }, fixed(row.score, 2)),
       ),
     );
-  return [choose, growing(ordered, item, () => h('ol', { class: 'items', id: 'recommendations' }))];
+  return [choose, growing(ordered, item, () => h('ol', { class: 'items', id: 'recommendations' })), kept];
 }
 
 /** The layer as a table: the same facts for those who do not see the map. */
 export function table({ layer, legend, query, onQuery, onSection }) {
   if (!layer) return [h('p', { class: 'hint' }, t('table.choose'))];
-  const rows = layer.features.map((feature) => feature.properties);
-  if (!rows.length) return [h('p', { class: 'hint' }, t('table.empty'))];
+  const all = layer.features.map((feature) => feature.properties);
+  const rows = all.filter((row) => !row.withheld);
+  const withheld = all.length > rows.length ? count('n.withheld', all.length - rows.length) : '';
+  if (!rows.length) return [h('p', { class: 'hint' }, [t('table.empty'), withheld].filter(Boolean).join(' · '))];
   const worstFirst = legend?.higher_is_worse === false ? 1 : -1;
   const sorted = [...rows].sort((a, b) => worstFirst * (a.value - b.value));
   const holder = h('div', { class: 'rows' });
@@ -91,7 +94,7 @@ export function table({ layer, legend, query, onQuery, onSection }) {
           streetName(row.name),
         ),
       ),
-      h('td', { class: 'number' }, fixed(row.value, legend?.decimals ?? 2)),
+      h('td', { class: 'number' }, reading(row.indicator, row.value, legend?.decimals ?? 2)),
       h('td', {}, swatch(classColourOf(legend, row), row.drawn), classLabel(legend, row)),
       h('td', { class: 'number' }, row.origin === 'partner' && !row.n_passes ? '–' : number(row.n_passes, 0)),
       h('td', {}, confidenceName(row.confidence)),
@@ -115,7 +118,7 @@ export function table({ layer, legend, query, onQuery, onSection }) {
         h(
           'caption',
           {},
-          `${legend ? pick(legend.label) : ''} – ${count('n.sections', kept.length)}`,
+          `${legend ? pick(legend.label) : ''} – ${count('n.sections', kept.length)}${withheld && ` · ${withheld}`}`,
         ),
         h('thead', {}, h('tr', {}, heads.map(([name, kind]) => h('th', { scope: 'col', class: kind }, name)))),
         list,
