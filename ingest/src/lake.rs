@@ -1,6 +1,6 @@
 //! The lake as ingest sees it: rows in, commits out, each row once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::convert::{Row, partition_day, to_batch};
 use crate::delta::Delta;
 use crate::error::IngestError;
 use crate::fail::Hook;
-use crate::quarantine::{self, Refusal};
+use crate::quarantine::{self, Line, Refusal, RefusedRows};
 use crate::store::{FsyncedLocal, create_dirs};
 use crate::validate::{gap_range, row, stream_table};
 
@@ -86,12 +86,35 @@ struct StreamTable {
     delta: Delta,
     known: Known,
     pending: Vec<Chunk>,
+    pending_bytes: usize,
 }
 
 struct QuarantineTable {
     delta: Delta,
     known: Known,
     pending: Vec<(Box<Refusal>, i64)>,
+    /// Hashes of the messages in `pending`.
+    hashes: HashSet<String>,
+    pending_lines: usize,
+    pending_bytes: usize,
+}
+
+impl QuarantineTable {
+    fn push(&mut self, refusal: Box<Refusal>, now_us: i64) {
+        self.pending_lines = self.pending_lines.saturating_add(refusal.lines());
+        self.pending_bytes = self.pending_bytes.saturating_add(refusal.footprint());
+        if !refusal.hash.is_empty() {
+            self.hashes.insert(refusal.hash.clone());
+        }
+        self.pending.push((refusal, now_us));
+    }
+
+    fn clear(&mut self) {
+        self.pending.clear();
+        self.hashes.clear();
+        self.pending_lines = 0;
+        self.pending_bytes = 0;
+    }
 }
 
 /// An open lake. One process per shard; a second one is fenced off by the commit itself.
@@ -121,11 +144,18 @@ impl Lake {
         for table in Table::STREAMS {
             let delta = Delta::open(&root, store.clone(), table).await?;
             let known = Known::new(load_all(&root, &delta, &options.shards).await?);
-            streams.insert(table, StreamTable { delta, known, pending: Vec::new() });
+            streams.insert(table, StreamTable { delta, known, pending: Vec::new(), pending_bytes: 0 });
         }
         let delta = Delta::open(&root, store, Table::Quarantine).await?;
         let known = Known::new(load_all(&root, &delta, &options.shards).await?);
-        let quarantine = QuarantineTable { delta, known, pending: Vec::new() };
+        let quarantine = QuarantineTable {
+            delta,
+            known,
+            pending: Vec::new(),
+            hashes: HashSet::new(),
+            pending_lines: 0,
+            pending_bytes: 0,
+        };
         let mut lake = Self {
             root,
             options,
@@ -183,17 +213,22 @@ impl Lake {
             done.refused = batch.samples.len() as u64;
             return Ok(done);
         }
-        let mut rows = Vec::with_capacity(batch.samples.len());
+        // A few bytes on the wire can claim a hundred thousand rows that say nothing.
+        let empty = batch.samples.iter().all(|sample| sample.values.iter().all(Option::is_none));
+        let mut refused = RefusedRows::new(&series, shard);
+        let mut rows = Vec::new();
         let mut gaps = Vec::new();
         for (seq, sample) in (batch.first_seq..).zip(batch.samples) {
             if !known.insert(seq) {
                 done.duplicates += 1;
                 continue;
             }
-            let checked = if sample.stream == batch.stream {
-                row(&sample)
-            } else {
+            let checked = if sample.stream != batch.stream {
                 Err(("wrong_stream", format!("a {} row in a {} batch", sample.stream.name(), batch.stream.name())))
+            } else if empty {
+                Err(("no_columns", "the batch has rows but no value in any of them".to_owned()))
+            } else {
+                row(&sample)
             };
             match checked {
                 Ok(()) => {
@@ -202,8 +237,7 @@ impl Lake {
                     done.rows += 1;
                 }
                 Err((reason, detail)) => {
-                    let refusal = Refusal::row(&series, seq, &sample, shard, reason, detail);
-                    self.quarantine.pending.push((refusal, now_us));
+                    refused.add(seq, &sample, reason, detail);
                     done.refused += 1;
                 }
             }
@@ -211,10 +245,14 @@ impl Lake {
         for (stream, first, last) in gaps {
             self.accounted.entry(&Series { stream: stream_table(stream), ..series.clone() }).insert_range(first, last);
         }
+        for refusal in refused.finish() {
+            self.quarantine.push(refusal, now_us);
+        }
         self.pending_rows += rows.len();
         if !rows.is_empty()
             && let Some(target) = self.streams.get_mut(&table)
         {
+            target.pending_bytes += rows.iter().map(|(_, sample)| row_bytes(sample)).sum::<usize>();
             target.pending.push(Chunk { shard, series, rows, ingested_us: now_us });
         }
         self.totals.duplicates += done.duplicates;
@@ -240,12 +278,12 @@ impl Lake {
         }
         let committed =
             self.quarantine.known.objects.get(&refusal.shard).is_some_and(|o| o.seen.contains(&refusal.hash));
-        if committed || self.quarantine.pending.iter().any(|(other, _)| other.hash == refusal.hash) {
+        if committed || self.quarantine.hashes.contains(&refusal.hash) {
             self.totals.duplicates += 1;
             return;
         }
         self.totals.refused_messages += 1;
-        self.quarantine.pending.push((refusal, now_us));
+        self.quarantine.push(refusal, now_us);
     }
 
     /// Commits everything that waits, table by table: quarantine and gaps first, because they account for rows that the
@@ -262,7 +300,7 @@ impl Lake {
             let pending = &table.pending;
             let prepare = |objects: &Objects| prepare_quarantine(objects, pending);
             let done = commit(&context, &mut table.delta, &mut table.known, &prepare).await?;
-            table.pending.clear();
+            table.clear();
             report.conflicts += done.conflicts;
             self.totals.commits += 1;
             if done.rows > 0 {
@@ -370,10 +408,20 @@ impl Lake {
         names.into_iter().filter_map(|name| BoxId::new(name).ok()).collect()
     }
 
-    /// Rows that wait for a commit.
+    /// Rows that wait for a commit, refused rows and messages included.
     #[must_use]
     pub const fn pending_rows(&self) -> usize {
-        self.pending_rows
+        self.pending_rows.saturating_add(self.quarantine.pending_lines)
+    }
+
+    /// Memory that these rows take, decoded, about, bytes.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.streams
+            .values()
+            .map(|table| table.pending_bytes)
+            .sum::<usize>()
+            .saturating_add(self.quarantine.pending_bytes)
     }
 
     /// Sums since the lake was opened.
@@ -387,6 +435,11 @@ impl Lake {
     pub fn root(&self) -> &Path {
         &self.root
     }
+}
+
+/// What a decoded row costs in memory, about, bytes: its values, and what the list and the allocator add.
+const fn row_bytes(sample: &Sample) -> usize {
+    size_of::<(u64, Sample)>() + sample.values.len() * size_of::<Option<i64>>() + 16
 }
 
 /// Makes the directory, finds its absolute name, and tries that it can be written.
@@ -422,6 +475,7 @@ async fn commit_stream(
     let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
     let done = commit(context, &mut table.delta, &mut table.known, &prepare).await?;
     table.pending.clear();
+    table.pending_bytes = 0;
     Ok((name, offered, done))
 }
 
@@ -471,31 +525,39 @@ fn prepare_stream(table: Table, known: &Objects, pending: &[Chunk]) -> Result<Pr
 
 fn prepare_quarantine(known: &Objects, pending: &[(Box<Refusal>, i64)]) -> Result<Prepared, IngestError> {
     let mut next = Objects::new();
-    let mut days: BTreeMap<i32, Vec<(&Refusal, i64)>> = BTreeMap::new();
+    let mut days: BTreeMap<i32, Vec<Line<'_>>> = BTreeMap::new();
     let mut count = 0;
     for (refusal, received_us) in pending {
+        let refusal = refusal.as_ref();
         let before = known.get(&refusal.shard);
-        let object = match refusal.accounts_for() {
-            Some((series, seq)) => {
-                if before.is_some_and(|object| object.covered.contains(&series, seq)) {
-                    continue;
+        let lines = days.entry(quarantine::day(*received_us)).or_default();
+        let held = lines.len();
+        let mut add = |also| lines.push(Line { refusal, received_us: *received_us, also });
+        match refusal.accounts_for() {
+            Some((series, own)) => {
+                let covered = before.and_then(|object| object.covered.get(&series));
+                let also = refusal.also.intervals().iter().flat_map(|(first, last)| *first..=*last).map(Some);
+                for also in std::iter::once(None).chain(also) {
+                    let seq = also.unwrap_or(own);
+                    // Only after a conflict, or an error, can a pending row be noted already.
+                    if covered.is_some_and(|set| set.contains(seq)) {
+                        continue;
+                    }
+                    next_of(&mut next, known, Table::Quarantine, refusal.shard).covered.insert(&series, seq);
+                    add(also);
                 }
-                let object = next_of(&mut next, known, Table::Quarantine, refusal.shard);
-                object.covered.insert(&series, seq);
-                None
             }
-            None if before.is_some_and(|object| object.seen.contains(&refusal.hash)) => continue,
-            None => Some(next_of(&mut next, known, Table::Quarantine, refusal.shard)),
-        };
-        if let Some(object) = object {
-            object.remember(refusal.hash.clone());
+            None if before.is_some_and(|object| object.seen.contains(&refusal.hash)) => {}
+            None => {
+                next_of(&mut next, known, Table::Quarantine, refusal.shard).remember(refusal.hash.clone());
+                add(None);
+            }
         }
-        days.entry(quarantine::day(*received_us)).or_default().push((refusal, *received_us));
-        count += 1;
+        count += lines.len() - held;
     }
     let mut files = Vec::with_capacity(days.len());
-    for (day, rows) in days {
-        files.push((day, quarantine::to_batch(&rows)?));
+    for (day, lines) in days.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        files.push((day, quarantine::to_batch(&lines)?));
     }
     Ok(Prepared { files, next, rows: count })
 }

@@ -226,6 +226,42 @@ async fn redelivery_before_and_after_the_commit_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_batch_of_bad_rows_costs_little_memory_and_is_accounted_for() {
+    const ROWS: u64 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await;
+    // Every second row is at 0,0; some lie in ranges that a later batch sends again.
+    let mut bad = batch("van-01", Stream::Air, 0, ROWS);
+    for sample in bad.samples.iter_mut().step_by(2) {
+        sample.set(field::LAT_DEG, Some(0));
+        sample.set(field::LON_DEG, Some(0));
+    }
+    let empty =
+        Batch { samples: vec![Sample::new(Stream::Track); ROWS as usize], ..batch("van-01", Stream::Track, 0, 1) };
+    for round in 0..2 {
+        for batch in [&bad, &empty] {
+            lake.append(batch.clone(), NOW_US).unwrap();
+        }
+        assert_eq!(lake.pending_rows() as u64, 2 * ROWS, "round {round}");
+    }
+    assert_eq!(lake.totals().refused_rows, ROWS + ROWS / 2);
+    // The good rows, and 16 bytes for each refused row that has no refused neighbour.
+    let stored = (ROWS / 2) as usize * (size_of::<(u64, Sample)>() + 16 + bad.samples[0].values.len() * 16);
+    let refused = lake.pending_bytes().checked_sub(stored).unwrap();
+    assert!(refused < (ROWS / 2) as usize * 16 + 40_000, "{refused}");
+    assert_eq!(lake.commit(NOW_US).await.unwrap().rows.get("quarantine"), Some(&(ROWS + ROWS / 2)));
+    assert_eq!((lake.pending_rows(), lake.pending_bytes()), (0, 0));
+    drop(lake);
+    let mut lake = open(dir.path()).await;
+    assert_eq!(lake.append(bad, NOW_US).unwrap().duplicates, ROWS);
+    let found = check(dir.path()).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!((found.total.stored, found.total.refused, found.refused_messages), (ROWS / 2, ROWS + ROWS / 2, 0));
+    let message = lake.acks(&BoxId::new("van-01").unwrap());
+    assert!(message.acks.len() == 2 && message.acks.iter().all(|ack| ack.next_seq == ROWS), "{message:?}");
+}
+
+#[tokio::test]
 async fn holes_hold_the_watermark_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut lake = open(dir.path()).await;

@@ -1,10 +1,11 @@
 //! What was refused, with its reason: nothing blocks the line and nothing vanishes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use sha2::{Digest as _, Sha256};
-use tournee_lake::{QUARANTINE_BYTES_MAX, Series, Table};
+use tournee_lake::{IntervalSet, QUARANTINE_BYTES_MAX, Series, Table};
 use tournee_payload::{Sample, Stream, Topic, fields};
 
 use crate::convert::day_of;
@@ -34,6 +35,52 @@ pub struct Refusal {
     pub shard: u8,
     /// Hash of the whole: a redelivered message is noted once.
     pub hash: String,
+    /// Further rows of the same batch, refused for the same reason: they count as accounted for too, without their values.
+    pub also: IntervalSet,
+}
+
+/// One line of the quarantine table.
+pub(crate) struct Line<'a> {
+    pub(crate) refusal: &'a Refusal,
+    /// Microseconds since 1970.
+    pub(crate) received_us: i64,
+    /// A row of [`Refusal::also`]; none for the refusal's own.
+    pub(crate) also: Option<u64>,
+}
+
+/// Collects the refused rows of one batch: a batch of a hundred thousand bad rows must not become as many texts.
+pub(crate) struct RefusedRows<'a> {
+    series: &'a Series,
+    shard: u8,
+    list: Vec<Box<Refusal>>,
+    /// Per reason: refusals in `list`, and where the last of them is.
+    kept: BTreeMap<&'static str, (usize, usize)>,
+}
+
+/// Rows of one batch and one reason that are kept with their values.
+const KEPT_PER_REASON: usize = 16;
+
+impl<'a> RefusedRows<'a> {
+    pub(crate) const fn new(series: &'a Series, shard: u8) -> Self {
+        Self { series, shard, list: Vec::new(), kept: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, seq: u64, sample: &Sample, reason: &'static str, detail: String) {
+        let (count, last) = self.kept.entry(reason).or_default();
+        if *count >= KEPT_PER_REASON
+            && let Some(refusal) = self.list.get_mut(*last)
+        {
+            refusal.also.insert(seq);
+            return;
+        }
+        *count += 1;
+        *last = self.list.len();
+        self.list.push(Refusal::row(self.series, seq, sample, self.shard, reason, detail));
+    }
+
+    pub(crate) fn finish(self) -> Vec<Box<Refusal>> {
+        self.list
+    }
 }
 
 impl Refusal {
@@ -56,6 +103,7 @@ impl Refusal {
             length_bytes: payload.len(),
             shard: topic_shard(topic),
             hash: hex(&hasher.finalize()),
+            also: IntervalSet::new(),
         })
     }
 
@@ -90,14 +138,26 @@ impl Refusal {
             bytes,
             shard,
             hash: String::new(),
+            also: IntervalSet::new(),
         })
     }
 
-    /// The series and number that this refusal accounts for.
+    /// The series and the number of the refusal's own row; `also` is of the same series.
     pub(crate) fn accounts_for(&self) -> Option<(Series, u64)> {
         let (epoch, seq) = self.identity?;
         let series = Series { box_id: self.box_id.clone()?, stream: stream_table(self.stream?), epoch };
         Some((series, seq))
+    }
+
+    /// Lines of the quarantine table.
+    pub(crate) fn lines(&self) -> usize {
+        usize::try_from(self.also.count()).unwrap_or(usize::MAX).saturating_add(1)
+    }
+
+    /// What it costs in memory, about, bytes.
+    pub(crate) fn footprint(&self) -> usize {
+        let texts = self.topic.len() + self.detail.len() + self.bytes.len() + self.hash.len();
+        size_of::<Self>() + texts + self.box_id.as_ref().map_or(0, String::len) + 16 * self.also.intervals().len()
     }
 }
 
@@ -110,27 +170,35 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The rows of the quarantine table. `received_us` in microseconds since 1970.
-pub(crate) fn to_batch(rows: &[(&Refusal, i64)]) -> Result<RecordBatch, IngestError> {
+/// The rows of the quarantine table.
+pub(crate) fn to_batch(lines: &[Line<'_>]) -> Result<RecordBatch, IngestError> {
     let text = |value: &dyn Fn(&Refusal) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(|(row, _)| value(row)).collect::<StringArray>())
+        Arc::new(lines.iter().map(|line| value(line.refusal)).collect::<StringArray>())
     };
-    let number = |value: &dyn Fn(&Refusal) -> Option<i64>| -> ArrayRef {
-        Arc::new(rows.iter().map(|(row, _)| value(row)).collect::<Int64Array>())
+    let number = |value: &dyn Fn(&Line<'_>) -> Option<i64>| -> ArrayRef {
+        Arc::new(lines.iter().map(value).collect::<Int64Array>())
     };
-    let received = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(_, received_us)| *received_us));
+    let seq = |line: &Line<'_>| line.also.or_else(|| line.refusal.identity.map(|(_, seq)| seq));
+    let detail = |line: &Line<'_>| match (line.also, line.refusal.identity) {
+        (Some(_), Some((_, first))) => format!("as row {first} of the same batch, values not kept"),
+        _ => line.refusal.detail.clone(),
+    };
+    let bytes = |line: &Line<'_>| if line.also.is_some() { None } else { Some(line.refusal.bytes.clone()) };
+    let length =
+        |line: &Line<'_>| if line.also.is_some() { None } else { i64::try_from(line.refusal.length_bytes).ok() };
+    let received = TimestampMicrosecondArray::from_iter_values(lines.iter().map(|line| line.received_us));
     let arrays: Vec<ArrayRef> = vec![
         Arc::new(received.with_timezone("UTC")),
-        text(&|row| row.box_id.clone()),
-        text(&|row| Some(row.topic.clone())),
-        text(&|row| row.stream.map(|stream| stream.name().to_owned())),
-        number(&|row| row.identity.map(|(epoch, _)| epoch)),
-        number(&|row| row.identity.and_then(|(_, seq)| i64::try_from(seq).ok())),
-        text(&|row| Some(row.reason.to_owned())),
-        text(&|row| Some(row.detail.clone())),
-        Arc::new(BinaryArray::from_iter_values(rows.iter().map(|(row, _)| &row.bytes))),
-        number(&|row| i64::try_from(row.length_bytes).ok()),
-        number(&|row| Some(i64::from(row.shard))),
+        text(&|refusal| refusal.box_id.clone()),
+        text(&|refusal| Some(refusal.topic.clone())),
+        text(&|refusal| refusal.stream.map(|stream| stream.name().to_owned())),
+        number(&|line| line.refusal.identity.map(|(epoch, _)| epoch)),
+        number(&|line| seq(line).and_then(|seq| i64::try_from(seq).ok())),
+        text(&|refusal| Some(refusal.reason.to_owned())),
+        Arc::new(lines.iter().map(|line| Some(detail(line))).collect::<StringArray>()),
+        Arc::new(lines.iter().map(bytes).collect::<BinaryArray>()),
+        number(&length),
+        number(&|line| Some(i64::from(line.refusal.shard))),
     ];
     Ok(RecordBatch::try_new(Table::Quarantine.file_schema(), arrays)?)
 }

@@ -50,7 +50,8 @@ pub struct IngestConfig {
     pub commit_interval: Duration,
     /// Rows that cause a commit before its time.
     pub max_rows_per_commit: usize,
-    /// Bytes of messages in memory; when they are used up, nothing is read from the broker.
+    /// Bytes in memory, of messages and, counted apart, of the rows that they hold; when either is used up, nothing is read
+    /// from the broker until a commit succeeds.
     pub max_bytes_pending: usize,
     /// Whose samples are taken.
     pub accept: Accept,
@@ -122,6 +123,16 @@ pub async fn run(
     status: watch::Sender<IngestStatus>,
 ) -> Result<IngestReport, IngestError> {
     let lake = Lake::open(&config.lake_root, LakeOptions { shards: config.shards.clone(), hook: None }).await?;
+    run_with(lake, config, shutdown, status).await
+}
+
+/// [`run`] with a lake that is open already.
+pub(crate) async fn run_with(
+    lake: Lake,
+    config: IngestConfig,
+    shutdown: CancellationToken,
+    status: watch::Sender<IngestStatus>,
+) -> Result<IngestReport, IngestError> {
     let link = connect(&config)?;
     let mut worker = Worker {
         config,
@@ -173,12 +184,15 @@ impl Worker {
         let mut ticks = tokio::time::interval(self.config.commit_interval.max(Duration::from_millis(10)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let retry = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
             let due = tokio::select! {
                 () = shutdown.cancelled() => break,
-                event = self.link.events.recv() => match event {
+                // While commits fail, what is pending stays in memory: then the broker has to wait.
+                event = self.link.events.recv(), if !self.full() => match event {
                     Some(event) => { self.handle(event); self.full() }
                     None => break,
                 },
+                () = tokio::time::sleep(retry.unwrap_or_default()), if retry.is_some() => true,
                 _ = ticks.tick() => true,
             };
             if due && self.retry_at.is_none_or(|at| Instant::now() >= at) {
@@ -192,14 +206,21 @@ impl Worker {
         }
         while let Ok(event) = self.link.events.try_recv() {
             self.handle(event);
+            if self.full() {
+                self.flush().await?;
+            }
         }
         self.flush().await
     }
 
-    /// Is there so much that waiting for the next tick would be wrong?
+    /// Is there so much that waiting for the next tick, or reading on, would be wrong? One message more may exceed the limits,
+    /// by its at most 100,000 rows.
     fn full(&self) -> bool {
-        let bytes: usize = self.held.len() * 256; // lower bound, cheap; the exact bound is the permits'
-        self.lake.pending_rows() >= self.config.max_rows_per_commit || bytes >= self.config.max_bytes_pending / 2
+        let held: usize = self.held.len() * 256; // lower bound, cheap; the exact bound is the permits'
+        let bytes = self.config.max_bytes_pending.max(2);
+        self.lake.pending_rows() >= self.config.max_rows_per_commit.max(1)
+            || self.lake.pending_bytes() >= bytes
+            || held >= bytes / 2
     }
 
     fn handle(&mut self, event: LinkEvent) {

@@ -1,5 +1,7 @@
 //! A worker between a real broker and a real lake, in this process.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
@@ -8,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tournee_payload::{AckMessage, Batch, BoxId, Sample, Stream, Topic, encode, field};
 
 use crate::check::check;
-use crate::{IngestConfig, IngestStatus, broker, run};
+use crate::run::run_with;
+use crate::{FailPoint, IngestConfig, IngestStatus, Lake, LakeOptions, broker, run};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -153,4 +156,45 @@ async fn a_broker_that_lost_its_memory_is_told_the_watermarks_again() {
     let found = check(&dir.path().join("lake")).await.unwrap();
     assert!(found.total.holds());
     assert_eq!(found.total.stored, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_commits_fail_no_more_is_read_than_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let port = broker.local_addr().port();
+    let mut config = IngestConfig::new(dir.path().join("lake"), "127.0.0.1", port);
+    config.commit_interval = Duration::from_millis(40);
+    config.max_rows_per_commit = 100;
+    // Fails until it was asked three times after the limit must have been reached.
+    let (asked, failing) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(true)));
+    let (count, fails) = (asked.clone(), failing.clone());
+    let hook: crate::Hook = Arc::new(move |at, _| {
+        at == FailPoint::BeforeObject && fails.load(Ordering::SeqCst) && {
+            count.fetch_add(1, Ordering::SeqCst);
+            true
+        }
+    });
+    let lake = Lake::open(&config.lake_root, LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
+    let (sender, mut status) = watch::channel(IngestStatus::default());
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(run_with(lake, config, stop.clone(), sender));
+    connected(&mut status).await;
+    let box_id = BoxId::new("van-01").unwrap();
+    let topic = Topic::up(&box_id, Stream::Air).to_string();
+    let mut vehicle = Vehicle::connect(port, &box_id);
+    for first in (0..1_000).step_by(50) {
+        vehicle.send(&topic, encode(&air(&box_id, first, 50)).unwrap()).await;
+    }
+    let wait = status.wait_for(|status| status.messages >= 2 && asked.load(Ordering::SeqCst) >= 3);
+    let seen = tokio::time::timeout(WITHIN, wait).await.unwrap().unwrap().clone();
+    assert_eq!((seen.messages, seen.pending_rows, seen.pending_messages), (2, 100, 2));
+    assert!(seen.trouble.is_some());
+    failing.store(false, Ordering::SeqCst);
+    vehicle.told(Stream::Air, 1_000).await;
+    stop.cancel();
+    let report = tokio::time::timeout(WITHIN, worker).await.unwrap().unwrap().unwrap();
+    assert_eq!((report.status.totals.stored, report.status.totals.duplicates), (1_000, 0));
+    vehicle.task.abort();
+    broker.shutdown().await;
 }
