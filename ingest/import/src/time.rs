@@ -26,6 +26,9 @@ pub struct Instant {
     pub ambiguous: bool,
 }
 
+/// Times further from 1970, microseconds, are refused.
+const T_MAX_US: i64 = 9_000_000_000_000_000;
+
 impl Clock {
     /// The clock of a mapping.
     ///
@@ -62,13 +65,19 @@ impl Clock {
     /// # Errors
     /// The reason to refuse the row.
     pub fn read(&self, text: &str) -> Result<Instant, &'static str> {
+        let read = self.read_any(text)?;
+        // 2^53 µs are 285 years: beyond it a number would have lost digits, and differences of such times may overflow.
+        if (-T_MAX_US..=T_MAX_US).contains(&read.t_us) { Ok(read) } else { Err("bad_time") }
+    }
+
+    fn read_any(&self, text: &str) -> Result<Instant, &'static str> {
         let sure = |t_us: i64| Instant { t_us, ambiguous: false };
         match self {
             Self::Count(unit_us) => {
                 let count: f64 = text.parse().map_err(|_| "bad_time")?;
                 let t_us = (count * unit_us).round();
-                // 2^53 µs are 285 years: beyond it the number is no time and would lose digits.
-                if t_us.is_finite() && t_us.abs() < 9.0e15 { Ok(sure(t_us as i64)) } else { Err("bad_time") }
+                // A float beyond i64 becomes its end, which is out of bounds too.
+                if t_us.is_finite() { Ok(sure(t_us as i64)) } else { Err("bad_time") }
             }
             Self::Rfc3339 => {
                 DateTime::parse_from_rfc3339(text).map(|time| sure(time.timestamp_micros())).map_err(|_| "bad_time")
@@ -115,6 +124,21 @@ mod tests {
         );
         for bad in ["NaN", "inf", "1e300", "", "12 h"] {
             assert_eq!(clock("unix_s", None).unwrap().read(bad), Err("bad_time"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn years_that_are_none() {
+        let utc = clock("%Y-%m-%d %H:%M:%S", Some("UTC")).unwrap();
+        for bad in
+            ["+262000-01-01 00:00:00", "-262000-01-01 00:00:00", "+262143-12-31 00:00:00", "+999999-01-01 00:00:00"]
+        {
+            assert_eq!(utc.read(bad), Err("bad_time"), "{bad}");
+        }
+        assert_eq!(clock("rfc3339", None).unwrap().read("9999-12-31T23:59:59Z"), Err("bad_time"));
+        assert_eq!(utc.read("2200-01-01 00:00:00").unwrap().t_us, 7_258_118_400_000_000);
+        for count in ["9000000001", "-9000000001", "1e15"] {
+            assert_eq!(clock("unix_s", None).unwrap().read(count), Err("bad_time"), "{count}");
         }
     }
 
