@@ -1,6 +1,7 @@
 //! The owner of the spool: one thread, group commits, requests of the uplink.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +23,7 @@ pub(crate) const SAMPLE_QUEUE: usize = 64;
 /// What the keeper tells after every change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SpoolStatus {
+    pub epoch: u64,
     pub generated: BTreeMap<Stream, u64>,
     pub acknowledged: BTreeMap<Stream, u64>,
     pub given_up: BTreeMap<Stream, u64>,
@@ -29,6 +31,10 @@ pub(crate) struct SpoolStatus {
     pub pending: u64,
     /// Gap rows that could not be read back and were made again, since the start.
     pub lost_gap_rows: u64,
+    /// Files left behind since the start because they were old copies, the samples that wait in them, the last one.
+    pub old_copies: u64,
+    pub set_aside_samples: u64,
+    pub set_aside: Option<PathBuf>,
     /// The reader has ended, and everything it brought is committed (and sealed, when asked for).
     pub input_done: bool,
 }
@@ -37,12 +43,14 @@ impl SpoolStatus {
     fn of(spool: &Spool, input_done: bool) -> Self {
         let each = |count: &dyn Fn(Stream) -> u64| Stream::ALL.into_iter().map(|s| (s, count(s))).collect();
         Self {
+            epoch: spool.epoch(),
             generated: spool.generated(),
             acknowledged: each(&|stream| spool.acknowledged(stream)),
             given_up: each(&|stream| spool.given_up(stream)),
             pending: spool.pending_total().samples,
             lost_gap_rows: spool.lost_gap_rows(),
             input_done,
+            ..Self::default()
         }
     }
 }
@@ -55,9 +63,19 @@ pub(crate) enum Said<T> {
     Later,
 }
 
+/// What became of a watermark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Acked {
+    Taken,
+    /// Retained, from a spool before this one.
+    OtherEpoch,
+    /// The spool was an old copy. It is set aside, and this is the epoch of the new one.
+    NewEpoch(u64),
+}
+
 enum Request {
     Peek { stream: Stream, from_seq: u64, reply: oneshot::Sender<Said<Option<SealedBatch>>> },
-    Acknowledge { ack: Ack, reply: oneshot::Sender<Said<AckOutcome>> },
+    Acknowledge { ack: Ack, reply: oneshot::Sender<Said<Acked>> },
     GiveUp { stream: Stream, first_seq: u64, reason: GapReason, reply: oneshot::Sender<Said<u64>> },
 }
 
@@ -76,7 +94,7 @@ impl SpoolHandle {
         self.ask(|reply| Request::Peek { stream, from_seq, reply }).await
     }
 
-    pub async fn acknowledge(&self, ack: Ack) -> Result<Said<AckOutcome>, Gone> {
+    pub async fn acknowledge(&self, ack: Ack) -> Result<Said<Acked>, Gone> {
         self.ask(|reply| Request::Acknowledge { ack, reply }).await
     }
 
@@ -100,16 +118,21 @@ pub(crate) struct Keeper {
     pub ended: oneshot::Receiver<Result<SpoolStatus, SpoolError>>,
 }
 
-/// Starts the thread. `seal_at_end`: when the reader ends, close the open batches so that all can be sent.
-pub(crate) fn start(spool: Spool, commit_interval: Duration, seal_at_end: bool) -> std::io::Result<Keeper> {
+/// Starts the thread. `seal_at_end`: when the reader ends, close the open batches so that all can be sent. `new_epoch`:
+/// random; what the epoch is made from when the spool turns out to be an old copy.
+pub(crate) fn start(
+    spool: Spool,
+    commit_interval: Duration,
+    seal_at_end: bool,
+    new_epoch: u64,
+) -> std::io::Result<Keeper> {
     let (samples, sample_queue) = mpsc::channel(SAMPLE_QUEUE);
     let (requests, request_queue) = mpsc::channel(32);
     let (status_sender, status) = watch::channel(SpoolStatus::of(&spool, false));
     let (end_sender, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
-        let work =
-            Work { spool, commit_interval, seal_at_end, input_done: false, status: status_sender, trouble: None };
+        let work = Work::new(spool, commit_interval, seal_at_end, new_epoch, status_sender);
         let result = runtime.block_on(work.run(sample_queue, request_queue));
         let _ = end_sender.send(result);
     })?;
@@ -124,9 +147,34 @@ struct Work {
     status: watch::Sender<SpoolStatus>,
     /// When the database refused last.
     trouble: Option<Instant>,
+    new_epoch: u64,
+    old_copies: u64,
+    set_aside_samples: u64,
+    set_aside: Option<PathBuf>,
 }
 
 impl Work {
+    fn new(
+        spool: Spool,
+        commit_interval: Duration,
+        seal_at_end: bool,
+        new_epoch: u64,
+        status: watch::Sender<SpoolStatus>,
+    ) -> Self {
+        Self {
+            spool,
+            commit_interval,
+            seal_at_end,
+            input_done: false,
+            status,
+            trouble: None,
+            new_epoch,
+            old_copies: 0,
+            set_aside_samples: 0,
+            set_aside: None,
+        }
+    }
+
     async fn run(
         mut self,
         mut samples: mpsc::Receiver<Taken>,
@@ -165,7 +213,7 @@ impl Work {
                 },
             }
         }
-        Ok(SpoolStatus::of(&self.spool, self.input_done))
+        Ok(self.seen())
     }
 
     /// Commits. False when the database refused and it has to be tried again; nothing is lost then.
@@ -195,7 +243,13 @@ impl Work {
             }
             Request::Acknowledge { ack, reply } => {
                 let result = self.spool.acknowledge(ack.stream, ack.epoch, ack.next_seq);
-                let _ = reply.send(self.said(result)?);
+                let said = match self.said(result)? {
+                    Said::Done(AckOutcome::Deleted(_)) => Said::Done(Acked::Taken),
+                    Said::Done(AckOutcome::OtherEpoch) => Said::Done(Acked::OtherEpoch),
+                    Said::Done(AckOutcome::Beyond) => Said::Done(Acked::NewEpoch(self.leave_old_copy(ack)?)),
+                    Said::Later => Said::Later,
+                };
+                let _ = reply.send(said);
                 self.tell();
             }
             Request::GiveUp { stream, first_seq, reason, reply } => {
@@ -232,8 +286,41 @@ impl Work {
         Ok(())
     }
 
+    /// The sequence numbers that this file would give are taken, and ingest would take their samples for repetitions.
+    fn leave_old_copy(&mut self, ack: Ack) -> Result<u64, SpoolError> {
+        let old_epoch = self.spool.epoch();
+        tracing::error!(
+            stream = ack.stream.name(),
+            next_seq = ack.next_seq,
+            old_epoch,
+            "a watermark beyond everything this spool ever offered: the file is an old copy"
+        );
+        let left = self.spool.begin_new_epoch(self.new_epoch).inspect_err(|_| {
+            tracing::error!(
+                "an old copy of the spool cannot be set aside: rename the file, then start the agent again"
+            );
+        })?;
+        tracing::error!(
+            file = %left.set_aside.display(), epoch = left.epoch, samples = left.samples,
+            "the old copy is set aside with the samples that waited in it; a new epoch begins"
+        );
+        self.old_copies += 1;
+        self.set_aside_samples += left.samples;
+        self.set_aside = Some(left.set_aside);
+        Ok(left.epoch)
+    }
+
+    fn seen(&self) -> SpoolStatus {
+        SpoolStatus {
+            old_copies: self.old_copies,
+            set_aside_samples: self.set_aside_samples,
+            set_aside: self.set_aside.clone(),
+            ..SpoolStatus::of(&self.spool, self.input_done)
+        }
+    }
+
     fn tell(&self) {
-        let now = SpoolStatus::of(&self.spool, self.input_done);
+        let now = self.seen();
         self.status.send_if_modified(|old| {
             let changed = *old != now;
             *old = now;

@@ -5,8 +5,7 @@ use tournee_spool::SpoolConfig;
 fn work(path: &std::path::Path) -> (Work, watch::Receiver<SpoolStatus>) {
     let (spool, _) = Spool::open(path, SpoolConfig::new(BoxId::new("van-01").unwrap(), 1 << 30), 7).unwrap();
     let (status, seen) = watch::channel(SpoolStatus::of(&spool, false));
-    let commit_interval = Duration::from_secs(1);
-    (Work { spool, commit_interval, seal_at_end: true, input_done: false, status, trouble: None }, seen)
+    (Work::new(spool, Duration::from_secs(1), true, 7, status), seen)
 }
 
 fn rows(stream: Stream, count: i64) -> Vec<Sample> {
@@ -53,7 +52,7 @@ async fn a_database_that_refuses_is_asked_again_and_nothing_is_lost() {
 
     work.spool.refuse_changes(false).unwrap();
     assert!(work.commit(false).unwrap());
-    assert_eq!(ask(&mut work, |reply| Request::Acknowledge { ack, reply }), Said::Done(AckOutcome::Deleted(10)));
+    assert_eq!(ask(&mut work, |reply| Request::Acknowledge { ack, reply }), Said::Done(Acked::Taken));
     assert_eq!(ask(&mut work, give_up), Said::Done(10));
     let after = seen.borrow().clone();
     assert_eq!((after.acknowledged[&Stream::Air], after.given_up[&Stream::Track]), (10, 10));

@@ -20,6 +20,10 @@ pub struct AgentStatus {
     pub pending: u64,
     /// Gap rows that could not be read back and were made again, since the agent started.
     pub lost_gap_rows: u64,
+    /// Spools set aside as old copies since the agent started, and the samples that stay in them.
+    pub old_copies: u64,
+    /// See `old_copies`.
+    pub set_aside_samples: u64,
     /// The broker is there.
     pub connected: bool,
     /// The line.
@@ -66,8 +70,13 @@ pub struct AgentReport {
     pub published_batches: u64,
     /// Watermarks and commands that could not be read or were not for this spool.
     pub refused_messages: u64,
-    /// A damaged spool was renamed to this at the start.
+    /// A damaged spool was renamed to this at the start, or an old copy under way: the last of them.
     pub set_aside: Option<PathBuf>,
+    /// Spools set aside since the agent started because a watermark showed them to be old copies, whose next sequence
+    /// numbers are taken. Each time a new epoch begins, and the counts per stream begin anew with it.
+    pub old_copies: u64,
+    /// Samples of the measuring streams that waited in these: given up, they stay in the files that were set aside.
+    pub set_aside_samples: u64,
 }
 
 impl AgentReport {
@@ -99,6 +108,8 @@ impl AgentReport {
             "voided_values": self.voided_values,
             "published_batches": self.published_batches,
             "refused_messages": self.refused_messages,
+            "old_copies": self.old_copies,
+            "set_aside_samples": self.set_aside_samples,
             "set_aside": self.set_aside.as_ref().map(|path| path.display().to_string()),
         })
     }

@@ -74,7 +74,7 @@ async fn a_kill_counts_what_was_read_and_not_committed_and_a_stop_counts_nothing
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.db");
     let never = Duration::from_secs(3_600);
-    let Keeper { samples, handle, mut status, ended } = keeper::start(open(&path), never, false).unwrap();
+    let Keeper { samples, handle, mut status, ended } = keeper::start(open(&path), never, false, 8).unwrap();
     let mut line = Line::new(profile(0.0), None);
 
     // Enough samples that the keeper does not wait for its interval.

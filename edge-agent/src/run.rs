@@ -58,7 +58,7 @@ pub async fn run(
     let watermarks = Stream::ALL.into_iter().map(|stream| (stream, spool.acknowledged_seq(stream))).collect();
     let before = spool.line_position();
     let commit_interval = Duration::from_millis(config.spool.commit_interval_ms);
-    let keeper = keeper::start(spool, commit_interval, options.finish_on_eof).map_err(AgentError::Thread)?;
+    let keeper = keeper::start(spool, commit_interval, options.finish_on_eof, new_epoch).map_err(AgentError::Thread)?;
 
     // A child, so that a part that fails stops the others and not the caller.
     let stop = shutdown.child_token();
@@ -123,7 +123,7 @@ pub async fn run(
     };
     let report = AgentReport {
         box_id: config.box_id,
-        epoch,
+        epoch: kept.epoch,
         generated: kept.generated.clone(),
         acknowledged: kept.acknowledged.clone(),
         gaps: kept.given_up.values().sum(),
@@ -133,7 +133,9 @@ pub async fn run(
         voided_values: read.voided_values,
         published_batches: sent.published_batches,
         refused_messages: sent.refused_messages,
-        set_aside: opened.set_aside,
+        set_aside: kept.set_aside.clone().or(opened.set_aside),
+        old_copies: kept.old_copies,
+        set_aside_samples: kept.set_aside_samples,
     };
     status.send_replace(AgentStatus { connected: false, line: read.line, ..status_of(&kept) });
     tracing::info!(
@@ -178,6 +180,8 @@ fn status_of(spool: &SpoolStatus) -> AgentStatus {
         given_up: spool.given_up.clone(),
         pending: spool.pending,
         lost_gap_rows: spool.lost_gap_rows,
+        old_copies: spool.old_copies,
+        set_aside_samples: spool.set_aside_samples,
         ..AgentStatus::default()
     }
 }

@@ -130,6 +130,13 @@ impl Uplink {
         }
     }
 
+    /// The spool begins anew, offline: nothing is in the lake, nothing was sent.
+    pub fn new_epoch(&mut self) {
+        self.disconnected();
+        self.cursors.values_mut().for_each(|cursor| *cursor = Cursor::default());
+        self.fruitless = 0;
+    }
+
     /// The connection is over.
     pub fn disconnected(&mut self) {
         self.session = None;

@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tournee_payload::{Ack, AckMessage, BoxId, StateMessage, Status, Stream, Topic};
-use tournee_spool::{AckOutcome, GapReason};
+use tournee_spool::GapReason;
 
 use crate::backoff::Backoff;
-use crate::keeper::{Gone, Said, SpoolHandle, SpoolStatus};
+use crate::keeper::{Acked, Gone, Said, SpoolHandle, SpoolStatus};
 use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
 use crate::uplink::{Due, Phase, Span, Uplink, Verdict};
 
@@ -22,6 +22,12 @@ const TICK: Duration = Duration::from_millis(250);
 const RECONNECT_FIRST: Duration = Duration::from_millis(250);
 /// A fleet that comes back after an outage spreads over this (components: 40,000 TLS handshakes are 40 core-seconds).
 const RECONNECT_MOST: Duration = Duration::from_secs(60);
+
+/// How long retained watermarks may take, while the broker does not answer the greeting, and after it has.
+const RETAINED_PATIENCE: Duration = Duration::from_secs(5);
+const RETAINED_GRACE: Duration = Duration::from_millis(50);
+/// How long saying goodbye may take.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the uplink counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +58,18 @@ pub(crate) struct UplinkTask {
 pub(crate) fn state_message(box_id: &BoxId, epoch: u64, status: Status) -> (String, Vec<u8>) {
     let message = StateMessage { box_id: box_id.clone(), status, epoch };
     (Topic::state(box_id).to_string(), message.encode())
+}
+
+/// Waits for the answer to the goodbye while taking in what still arrives, until it is quiet. A socket that is closed with
+/// unread bytes in it resets the connection, and the broker may then never see that it was closed on purpose.
+async fn heard_out<L: Link>(link: &mut L, ack: L::Ack) {
+    tokio::pin!(ack);
+    let mut answered = false;
+    while tokio::select! {
+        _ = &mut ack, if !answered => { answered = true; true }
+        message = link.next() => message.is_ok(),
+        () = tokio::time::sleep(RETAINED_GRACE), if answered => false,
+    } {}
 }
 
 /// Why a connection ended.
@@ -129,7 +147,7 @@ impl UplinkTask {
         if matches!(end, End::Done) {
             let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Stopped);
             if let Ok(ack) = link.publish(topic, payload, true).await {
-                let _ = tokio::time::timeout(Duration::from_secs(2), ack).await;
+                let _ = tokio::time::timeout(GOODBYE_PATIENCE, heard_out(&mut link, ack)).await;
             }
             link.close().await;
         }
@@ -141,7 +159,8 @@ impl UplinkTask {
         let down_ack = Topic::down_ack(&self.box_id).to_string();
         link.subscribe(down_ack.clone()).await?;
         let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Connected);
-        let _greeting = link.publish(topic, payload, true).await?;
+        let greeting = link.publish(topic, payload, true).await?;
+        self.hear_retained::<L>(link, greeting, &down_ack, start).await?;
         self.machine.connected(start.elapsed(), session.max_packet_bytes);
         self.connected.send_replace(true);
         let mut answers = FuturesUnordered::new();
@@ -217,6 +236,40 @@ impl UplinkTask {
         }
     }
 
+    /// Listens to the retained watermarks before anything is sent: only against what was offered so far can they show that
+    /// the spool is an old copy. They come between the subscription and the answer to what was published after it.
+    async fn hear_retained<L: Link>(
+        &mut self,
+        link: &mut L,
+        greeting: L::Ack,
+        down_ack: &str,
+        start: Instant,
+    ) -> Result<(), End> {
+        tokio::pin!(greeting);
+        let mut greeted = false;
+        let patience = tokio::time::sleep(RETAINED_PATIENCE);
+        tokio::pin!(patience);
+        let shutdown = self.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                message = link.next() => {
+                    let message = message?;
+                    if message.topic == down_ack {
+                        self.watermarks(&message, start).await?;
+                    }
+                }
+                _ = &mut greeting, if !greeted => {
+                    greeted = true;
+                    // The client may tell of the answer before it hands out a message that came earlier.
+                    patience.as_mut().reset(Instant::now() + RETAINED_GRACE);
+                }
+                () = &mut patience => return Ok(()),
+            }
+        }
+    }
+
     async fn too_large(
         &mut self,
         stream: Stream,
@@ -265,17 +318,15 @@ impl UplinkTask {
 
     async fn acknowledge(&mut self, ack: Ack, start: Instant) -> Result<(), End> {
         match self.spool.acknowledge(ack).await? {
-            Said::Done(AckOutcome::Deleted(_)) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
-            // Retained, from a spool before this one.
-            Said::Done(AckOutcome::OtherEpoch) => {}
-            Said::Done(AckOutcome::Beyond) => {
-                self.report.refused_messages += 1;
-                tracing::error!(
-                    stream = ack.stream.name(),
-                    next_seq = ack.next_seq,
-                    "a watermark beyond everything this spool ever offered: the file is an old copy. Stop the agent \
-                     and move the file away, a new one begins a new epoch"
-                );
+            Said::Done(Acked::Taken) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
+            Said::Done(Acked::OtherEpoch) => {}
+            Said::Done(Acked::NewEpoch(epoch)) => {
+                self.epoch = epoch;
+                self.machine.new_epoch();
+                self.owed.clear();
+                // The last will names the epoch.
+                self.target.last_will = state_message(&self.box_id, epoch, Status::Lost);
+                return Err(LinkError("a new epoch begins with a new connection".to_owned()).into());
             }
             Said::Later => {
                 let owed = self.owed.entry(ack.stream).or_insert(ack);

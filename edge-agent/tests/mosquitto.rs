@@ -77,7 +77,7 @@ impl Drop for Mosquitto {
 /// A child that is forked while a pseudo-terminal is not yet close-on-exec would keep its line open for ever.
 static FORK: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-type Rows = BTreeMap<Stream, BTreeSet<u64>>;
+type Rows = BTreeMap<(u64, Stream), BTreeSet<u64>>;
 
 /// What goes wrong between broker and lake.
 #[derive(Clone, Copy, Default)]
@@ -120,7 +120,7 @@ async fn lake(port: u16, trouble: Trouble, rows: watch::Sender<Rows>, stop: Canc
             }
             rows.send_modify(|rows| {
                 let end = batch.first_seq + batch.samples.len() as u64;
-                rows.entry(batch.stream).or_default().extend(batch.first_seq..end);
+                rows.entry((batch.epoch, batch.stream)).or_default().extend(batch.first_seq..end);
             });
             if batches < trouble.deaf {
                 continue;
@@ -128,9 +128,9 @@ async fn lake(port: u16, trouble: Trouble, rows: watch::Sender<Rows>, stop: Canc
             let acks = rows
                 .borrow()
                 .iter()
-                .map(|(stream, seqs)| Ack {
+                .map(|((epoch, stream), seqs)| Ack {
                     stream: *stream,
-                    epoch: batch.epoch,
+                    epoch: *epoch,
                     next_seq: (0..).find(|seq| !seqs.contains(seq)).unwrap(),
                     table_version: 1,
                 })
@@ -211,7 +211,7 @@ fn check(report: &AgentReport, rows: &Rows) {
     assert_eq!(report.pending, 0, "{report:?}");
     assert_eq!(report.gaps, 0);
     for (stream, generated) in &report.generated {
-        let got = rows.get(stream).map_or(0, |seqs| seqs.len() as u64);
+        let got = rows.get(&(report.epoch, *stream)).map_or(0, |seqs| seqs.len() as u64);
         assert_eq!(got, *generated, "{}", stream.name());
         assert_eq!(report.acknowledged[stream], *generated, "{}", stream.name());
     }
@@ -335,6 +335,58 @@ async fn what_was_kept_offline_is_delivered_by_the_next_run() {
     assert_eq!((report.epoch, report.generated_samples()), (offline.epoch, offline.generated_samples()));
     assert_eq!(report.pending, 0);
     for (stream, generated) in &report.generated {
-        assert_eq!(rows.borrow().get(stream).map_or(0, |seqs| seqs.len() as u64), *generated, "{}", stream.name());
+        assert_eq!(
+            rows.borrow().get(&(report.epoch, *stream)).map_or(0, |seqs| seqs.len() as u64),
+            *generated,
+            "{}",
+            stream.name()
+        );
+    }
+}
+
+/// A disk image is put back after the vehicle drove on: the sequence numbers that the old copy would give are taken, and a
+/// lake would take their samples for repetitions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_spool_begins_a_new_epoch_and_nothing_is_swallowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(broker) = Mosquitto::start(dir.path()) else { return };
+    let stop = CancellationToken::new();
+    let (rows_sender, rows) = watch::channel(Rows::new());
+    let lake = tokio::spawn(lake(broker.port, Trouble::default(), rows_sender, stop.clone()));
+    let run_once = || async {
+        let (master, path, slave) = serial_line();
+        let options = RunOptions { finish_on_eof: true, epoch_seed: Some(7) };
+        let config = config(dir.path(), broker.port, &path);
+        let (status, seen) = watch::channel(AgentStatus::default());
+        let agent = tokio::spawn(run(config, options, CancellationToken::new(), status));
+        tokio::task::spawn_blocking(move || drive(600, || {}, master, slave)).await.unwrap();
+        let report = tokio::time::timeout(Duration::from_secs(60), agent).await.expect("it ends").unwrap().unwrap();
+        (report, seen.borrow().clone())
+    };
+    let (spool, image) = (dir.path().join("spool.db"), dir.path().join("image.db"));
+    let (first, _) = run_once().await;
+    std::fs::copy(&spool, &image).unwrap();
+    let (second, _) = run_once().await;
+    assert_eq!(second.epoch, first.epoch);
+    assert!(second.generated_samples() > first.generated_samples() + 500);
+    let before = rows.borrow().clone();
+    std::fs::copy(&image, &spool).unwrap();
+
+    let (third, status) = run_once().await;
+    stop.cancel();
+    lake.await.unwrap();
+    assert_ne!(third.epoch, first.epoch);
+    assert_eq!((third.old_copies, third.pending, third.gaps), (1, 0, 0));
+    assert_eq!((status.old_copies, status.set_aside_samples), (1, third.set_aside_samples));
+    assert!(third.generated_samples() + third.set_aside_samples > 500);
+    let config = tournee_spool::SpoolConfig::new(third.box_id.clone(), 1 << 30);
+    let (aside, _) = tournee_spool::Spool::open(third.set_aside.as_ref().unwrap(), config, 1).unwrap();
+    assert_eq!((aside.epoch(), aside.pending_total().samples), (first.epoch, third.set_aside_samples));
+    let rows = rows.borrow();
+    for (stream, generated) in &third.generated {
+        let got = rows.get(&(third.epoch, *stream)).map_or(0, |seqs| seqs.len() as u64);
+        assert_eq!((got, third.acknowledged[stream]), (*generated, *generated), "{}", stream.name());
+        let old = (first.epoch, *stream);
+        assert_eq!(rows.get(&old), before.get(&old), "nothing goes out under the old epoch");
     }
 }

@@ -78,6 +78,17 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
     }
 }
 
+/// Sets a file aside that nobody holds open, and makes a new one with another epoch. Returns where the old one is.
+pub(crate) fn renew(
+    path: &Path,
+    config: &SpoolConfig,
+    new_epoch: u64,
+) -> Result<(Connection, u64, PathBuf), SpoolError> {
+    let (aside, nth) = set_aside(path)?;
+    let (connection, report) = open(path, config, another_epoch(new_epoch, nth))?;
+    Ok((connection, report.epoch, aside))
+}
+
 /// A database that cannot be opened, with its path.
 fn named(error: SpoolError, path: &Path) -> SpoolError {
     match error {

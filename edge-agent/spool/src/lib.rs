@@ -27,5 +27,5 @@ mod store;
 
 pub use config::SpoolConfig;
 pub use error::SpoolError;
-pub use report::{AckOutcome, GapReason, LinePosition, OpenReport, Pending, SealedBatch};
+pub use report::{AckOutcome, GapReason, LinePosition, NewEpoch, OpenReport, Pending, SealedBatch};
 pub use spool::Spool;

@@ -11,10 +11,21 @@ pub struct OpenReport {
     pub epoch: u64,
     /// The file is new, and so is the epoch.
     pub created: bool,
-    /// A damaged file was renamed to this and a new one made.
+    /// A damaged or outdated file was renamed to this and a new one made.
     pub set_aside: Option<PathBuf>,
     /// What was wrong with it.
     pub damage: Option<String>,
+}
+
+/// What a new epoch left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEpoch {
+    /// The new epoch.
+    pub epoch: u64,
+    /// The file was renamed to this.
+    pub set_aside: PathBuf,
+    /// Samples that wait in it, without gap rows.
+    pub samples: u64,
 }
 
 /// A batch as it goes over the wire, the same bytes every time.
@@ -79,8 +90,9 @@ pub enum AckOutcome {
     Deleted(u64),
     /// It speaks of another epoch: nothing was done.
     OtherEpoch,
-    /// It is beyond everything that this spool ever offered: the file is an old copy, or the watermark is not ours.
-    /// Nothing was done.
+    /// It is beyond everything that this spool ever offered: the file is an old copy (a restored image, a card that lost
+    /// what it said was written), and its next sequence numbers are taken. Nothing was done; the answer to it is
+    /// [`Spool::begin_new_epoch`](crate::Spool::begin_new_epoch).
     Beyond,
 }
 

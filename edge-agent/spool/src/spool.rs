@@ -1,7 +1,7 @@
 //! The spool itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tournee_payload::{Batch, Sample, Stream, decode, encode, field, fields};
@@ -12,7 +12,7 @@ use crate::error::SpoolError;
 use crate::file;
 use crate::gaps::{self, gap_sample, readable};
 use crate::open_rows::OpenRows;
-use crate::report::{AckOutcome, GapReason, LinePosition, OpenReport, Pending, SealedBatch};
+use crate::report::{AckOutcome, GapReason, LinePosition, NewEpoch, OpenReport, Pending, SealedBatch};
 use crate::shed::{self, Lost};
 use crate::store;
 
@@ -26,6 +26,7 @@ const VACUUM_PAGES: i64 = 1_024;
 #[derive(Debug)]
 pub struct Spool {
     connection: Connection,
+    path: PathBuf,
     config: SpoolConfig,
     epoch: u64,
     books: Books,
@@ -47,6 +48,10 @@ impl Spool {
     /// When the file is in use, of another box, of a newer layout, or cannot be written.
     pub fn open(path: &Path, config: SpoolConfig, new_epoch: u64) -> Result<(Self, OpenReport), SpoolError> {
         let (connection, report) = file::open(path, &config, new_epoch)?;
+        Ok((Self::load(connection, path.to_owned(), config, report.epoch)?, report))
+    }
+
+    fn load(connection: Connection, path: PathBuf, config: SpoolConfig, epoch: u64) -> Result<Self, SpoolError> {
         let mut books = Books::default();
         let mut tails = BTreeMap::new();
         for stream in Stream::ALL {
@@ -58,8 +63,9 @@ impl Spool {
         let position = store::load_position(&connection)?;
         let mut spool = Self {
             connection,
+            path,
             config,
-            epoch: report.epoch,
+            epoch,
             books,
             tails,
             uncommitted: 0,
@@ -71,7 +77,46 @@ impl Spool {
         for stream in Stream::ALL {
             spool.restore_tail(stream)?;
         }
-        Ok((spool, report))
+        Ok(spool)
+    }
+
+    /// Leaves a file that has turned out to be an old copy (see [`AckOutcome::Beyond`]): renames it, as a damaged one, to
+    /// `<path>.damaged-<n>`, and goes on in a new one with an epoch derived from `new_epoch` and `n`. Samples in memory and
+    /// the position on the line come along; what is committed stays in the old file, under its old numbers.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed or a new one cannot be made. The spool is of no use then.
+    pub fn begin_new_epoch(&mut self, new_epoch: u64) -> Result<NewEpoch, SpoolError> {
+        let samples = self.uncommitted_samples();
+        let left = self.books.total().samples - self.books.pending(Stream::Gap).samples;
+        let old = std::mem::replace(&mut self.connection, Connection::open_in_memory()?);
+        // Folds the log into the file; where that fails the log is renamed with it.
+        if let Err((old, error)) = old.close() {
+            tracing::warn!(%error, "the outdated spool was not closed in order");
+            drop(old);
+        }
+        let (connection, epoch, set_aside) = file::renew(&self.path, &self.config, new_epoch)?;
+        let mut fresh = Self::load(connection, self.path.clone(), self.config.clone(), epoch)?;
+        fresh.append(&samples)?;
+        fresh.latest_t_us = self.latest_t_us;
+        fresh.next_position = self.next_position;
+        fresh.lost_gap_rows = self.lost_gap_rows;
+        *self = fresh;
+        Ok(NewEpoch { epoch, set_aside, samples: left })
+    }
+
+    /// The samples in memory that are in no file, in the order of each stream.
+    fn uncommitted_samples(&self) -> Vec<Sample> {
+        let mut samples = Vec::with_capacity(self.uncommitted);
+        for (stream, tail) in &self.tails {
+            let committed = self.books.state(*stream).next_seq;
+            let closed = tail.closed.iter().map(|segment| (segment.first_seq, &segment.samples));
+            for (first_seq, rows) in closed.chain([(tail.first_seq, &tail.rows)]) {
+                let new = (first_seq..).zip(rows).filter(|(seq, _)| *seq >= committed);
+                samples.extend(new.map(|(_, sample)| sample.clone()));
+            }
+        }
+        samples
     }
 
     /// The epoch of the file.

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use tournee_payload::{BoxId, Sample, Stream, decode, field};
-use tournee_spool::{AckOutcome, GapReason, Spool, SpoolConfig, SpoolError};
+use tournee_spool::{AckOutcome, GapReason, LinePosition, Spool, SpoolConfig, SpoolError};
 
 fn config(name: &str, max_bytes: u64) -> SpoolConfig {
     SpoolConfig::new(BoxId::new(name).unwrap(), max_bytes)
@@ -197,6 +197,63 @@ fn watermarks_that_are_not_ours_do_nothing() {
     assert_eq!(spool.pending(Stream::Air).samples, 10);
     assert_eq!(spool.acknowledge(Stream::Air, 7, 10).unwrap(), AckOutcome::Deleted(10));
     assert_eq!(spool.acknowledge(Stream::Air, 7, 3).unwrap(), AckOutcome::Deleted(0), "a watermark never goes back");
+}
+
+/// Every file of a spool, as a disk image holds them.
+fn copy(from: &Path, to: &Path) {
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| std::path::PathBuf::from(format!("{}{suffix}", path.display()));
+        if name(from).exists() {
+            std::fs::copy(name(from), name(to)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_spool_that_rolled_back_goes_on_under_a_new_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, image) = (dir.path().join("spool.db"), dir.path().join("image.db"));
+    let mut spool = open(&path, 7);
+    let deliver = |spool: &mut Spool, from_s| {
+        spool.append(&rows(Stream::Air, from_s, 60)).unwrap();
+        spool.seal_all().unwrap();
+        while spool.peek(Stream::Air, spool.acknowledged_seq(Stream::Air)).unwrap().is_some() {
+            let end = spool.generated()[&Stream::Air];
+            assert!(matches!(spool.acknowledge(Stream::Air, spool.epoch(), end).unwrap(), AckOutcome::Deleted(_)));
+        }
+    };
+    deliver(&mut spool, 0);
+    copy(&path, &image);
+    deliver(&mut spool, 60);
+    drop(spool);
+    copy(&image, &path);
+
+    // 30 committed under numbers that are taken, one batch closed and 20 rows open in memory.
+    let mut spool = open(&path, 7);
+    spool.append(&rows(Stream::Air, 200, 30)).unwrap();
+    spool.commit().unwrap();
+    spool.append(&rows(Stream::Air, 230, 50)).unwrap();
+    spool.reached(LinePosition { boot_id: 3, next_seq: 900 });
+    assert_eq!(spool.acknowledge(Stream::Air, 7, 120).unwrap(), AckOutcome::Beyond);
+    let left = spool.begin_new_epoch(7).unwrap();
+    assert_eq!((left.samples, left.epoch), (30, spool.epoch()));
+    assert_ne!(spool.epoch(), 7, "though the same epoch was offered");
+    assert_eq!((spool.uncommitted(), spool.pending_total().samples), (50, 0));
+    spool.seal_all().unwrap();
+    assert_eq!(spool.line_position(), Some(LinePosition { boot_id: 3, next_seq: 900 }));
+    assert_eq!(spool.acknowledge(Stream::Air, 7, 120).unwrap(), AckOutcome::OtherEpoch);
+    let (mut from, mut seconds) = (0, Vec::new());
+    while let Some(batch) = spool.peek(Stream::Air, from).unwrap() {
+        let batch = decode(&batch.bytes).unwrap();
+        assert_eq!((batch.epoch, batch.first_seq), (left.epoch, from));
+        from += batch.samples.len() as u64;
+        seconds.extend(batch.samples.iter().map(|s| s.get(field::T_US).unwrap() / 1_000_000 - 1_768_000_000));
+    }
+    assert_eq!(seconds, (230..280).collect::<Vec<_>>(), "what was in memory, each once, in order");
+    drop(spool);
+    assert_eq!(open(&path, 7).epoch(), left.epoch);
+    let aside = open(&left.set_aside, 9);
+    assert_eq!((aside.epoch(), aside.pending(Stream::Air).samples), (7, 30), "kept for whoever wants to look");
 }
 
 #[test]
