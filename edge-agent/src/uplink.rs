@@ -45,9 +45,9 @@ pub(crate) enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
-    /// No watermark for too long: the cursors were put back.
+    /// No watermark of a stream for too long: its cursor was put back.
     Rewound,
-    /// No watermark and no PUBACK for too long: make a new connection.
+    /// No watermark of a stream and no PUBACK either for too long: make a new connection.
     Reconnect,
 }
 
@@ -70,6 +70,10 @@ struct Cursor {
     /// The spool had nothing after `next_seq`.
     dry: bool,
     rest_until: Option<Duration>,
+    /// When the wait for the next watermark of this stream began.
+    since: Duration,
+    /// Waits that ended without one, since the last one.
+    fruitless: u32,
 }
 
 impl Cursor {
@@ -82,17 +86,23 @@ impl Cursor {
     }
 }
 
+/// A publish without its PUBACK.
+#[derive(Debug)]
+struct Flight {
+    stream: Stream,
+    span: Span,
+    since: Duration,
+}
+
 /// The state machine. Times are durations since any fixed moment.
 #[derive(Debug)]
 pub(crate) struct Uplink {
     cursors: BTreeMap<Stream, Cursor>,
-    in_flight: BTreeMap<Token, (Stream, Span)>,
+    in_flight: BTreeMap<Token, Flight>,
     /// The broker's limit, while connected.
     session: Option<Option<u32>>,
     ahead_batches: usize,
     watermark_timeout: Duration,
-    last_progress: Duration,
-    fruitless: u32,
     tokens: u64,
     turn: usize,
 }
@@ -112,8 +122,6 @@ impl Uplink {
             session: None,
             ahead_batches,
             watermark_timeout,
-            last_progress: Duration::ZERO,
-            fruitless: 0,
             tokens: 0,
             turn: 0,
         }
@@ -123,10 +131,10 @@ impl Uplink {
     pub fn connected(&mut self, now: Duration, max_packet_bytes: Option<u32>) {
         self.session = Some(max_packet_bytes);
         self.in_flight.clear();
-        self.last_progress = now;
-        self.rewind();
         for cursor in self.cursors.values_mut() {
+            cursor.rewind_to(cursor.watermark);
             cursor.rest_until = None;
+            cursor.since = now;
         }
     }
 
@@ -134,7 +142,6 @@ impl Uplink {
     pub fn new_epoch(&mut self) {
         self.disconnected();
         self.cursors.values_mut().for_each(|cursor| *cursor = Cursor::default());
-        self.fruitless = 0;
     }
 
     /// The connection is over.
@@ -193,26 +200,25 @@ impl Uplink {
     /// The batch that was wanted, and the bytes of its topic and payload.
     pub fn fetched(&mut self, now: Duration, stream: Stream, span: Span, bytes: usize) -> Verdict {
         let limit = self.session.flatten().map_or(usize::MAX, |limit| limit as usize);
-        let quiet = self.cursors.values().all(|cursor| cursor.sent.is_empty());
         let cursor = self.cursors.entry(stream).or_default();
         cursor.next_seq = cursor.next_seq.max(span.end_seq);
         if bytes.saturating_add(PUBLISH_HEAD_BYTES) > limit {
             return Verdict::TooLarge;
         }
-        if quiet {
+        if cursor.sent.is_empty() {
             // The wait for a watermark begins with the first batch that needs one.
-            self.last_progress = now;
+            cursor.since = now;
         }
         cursor.sent.push_back(span);
         self.tokens += 1;
         let token = Token(self.tokens);
-        self.in_flight.insert(token, (stream, span));
+        self.in_flight.insert(token, Flight { stream, span, since: now });
         Verdict::Publish(token)
     }
 
     /// The broker's answer. Answers of an older connection are for nobody.
     pub fn answered(&mut self, now: Duration, token: Token, outcome: Outcome) {
-        let Some((stream, span)) = self.in_flight.remove(&token) else { return };
+        let Some(Flight { stream, span, .. }) = self.in_flight.remove(&token) else { return };
         let Some(cursor) = self.cursors.get_mut(&stream) else { return };
         match outcome {
             Outcome::Accepted => {}
@@ -235,26 +241,37 @@ impl Uplink {
         while cursor.sent.front().is_some_and(|span| span.end_seq <= next_seq) {
             cursor.sent.pop_front();
         }
-        self.last_progress = now;
-        self.fruitless = 0;
+        cursor.since = now;
+        cursor.fruitless = 0;
     }
 
-    /// Looks at the clock.
+    /// Looks at the clock. Each stream waits by itself: a lost batch of one is sent again though the others go on.
     pub fn due(&mut self, now: Duration) -> Due {
-        if self.session.is_none() || self.cursors.values().all(|cursor| cursor.sent.is_empty()) {
+        if self.session.is_none() {
             return Due::Nothing;
         }
-        let patience = self.watermark_timeout.saturating_mul(1 << self.fruitless.min(MOST_DOUBLINGS));
-        if now.saturating_sub(self.last_progress) < patience {
-            return Due::Nothing;
+        let mut due = Due::Nothing;
+        for (stream, cursor) in &mut self.cursors {
+            let patience = self.watermark_timeout.saturating_mul(1 << cursor.fruitless.min(MOST_DOUBLINGS));
+            if cursor.sent.is_empty() || now.saturating_sub(cursor.since) < patience {
+                continue;
+            }
+            cursor.since = now;
+            cursor.fruitless = cursor.fruitless.saturating_add(1);
+            // One that has just been published says nothing about the connection.
+            let overdue = |flight: &Flight| {
+                flight.stream == *stream && now.saturating_sub(flight.since) >= self.watermark_timeout
+            };
+            if self.in_flight.values().any(overdue) {
+                due = Due::Reconnect;
+            } else {
+                cursor.rewind_to(cursor.watermark);
+                if due == Due::Nothing {
+                    due = Due::Rewound;
+                }
+            }
         }
-        self.last_progress = now;
-        self.fruitless += 1;
-        if !self.in_flight.is_empty() {
-            return Due::Reconnect;
-        }
-        self.rewind();
-        Due::Rewound
+        due
     }
 
     pub fn phase(&self) -> Phase {
@@ -264,12 +281,6 @@ impl Uplink {
             Phase::Live
         } else {
             Phase::Draining
-        }
-    }
-
-    fn rewind(&mut self) {
-        for cursor in self.cursors.values_mut() {
-            cursor.rewind_to(cursor.watermark);
         }
     }
 }

@@ -110,6 +110,59 @@ fn a_withheld_watermark_sends_everything_again_more_and_more_patiently() {
     assert_eq!(road.uplink.due(s(999_999)), Due::Nothing, "nothing is awaited");
 }
 
+/// One batch of a stream vanishes after its PUBACK while another stream goes on without end.
+#[test]
+fn a_lost_batch_of_one_stream_is_sent_again_though_others_go_on() {
+    let mut uplink = Uplink::new(&BTreeMap::new(), 64, TIMEOUT);
+    uplink.connected(s(0), None);
+    let send = |uplink: &mut Uplink, now, stream, first_seq| {
+        let span = Span { first_seq, end_seq: first_seq + 10 };
+        let Verdict::Publish(token) = uplink.fetched(now, stream, span, 1_000) else { panic!("too large") };
+        uplink.answered(now, token, Outcome::Accepted);
+    };
+    for first_seq in [0, 10, 20] {
+        send(&mut uplink, s(0), Stream::Air, first_seq);
+    }
+    uplink.watermark(s(5), Stream::Air, 10);
+    let mut rewound = Vec::new();
+    for minute in 0..20 {
+        let now = s(minute * 60);
+        send(&mut uplink, now, Stream::Track, minute * 10);
+        uplink.watermark(now + s(30), Stream::Track, minute * 10 + 10);
+        let due = uplink.due(now + s(31));
+        if due != Due::Nothing {
+            assert_eq!(due, Due::Rewound);
+            rewound.push(minute);
+            let mut wanted = BTreeMap::new();
+            while let Some((stream, from)) = uplink.wanted(now + s(31)) {
+                wanted.insert(stream, from);
+                uplink.nothing_more(stream);
+            }
+            uplink.available();
+            assert_eq!(wanted[&Stream::Air], 10, "from its watermark");
+            assert_eq!(wanted[&Stream::Track], minute * 10 + 10, "the other one is left alone");
+            for first_seq in [10, 20] {
+                send(&mut uplink, now + s(31), Stream::Air, first_seq);
+            }
+        }
+    }
+    assert_eq!(rewound, [5, 15], "after 300 s, then after 600 more");
+}
+
+#[test]
+fn a_publish_that_has_just_left_does_not_cost_the_connection() {
+    let mut road = Road::new(3);
+    road.uplink.connected(s(0), None);
+    let sent = road.pump(s(0));
+    road.accept(s(0), &sent);
+    road.batches = 4;
+    road.uplink.available();
+    assert_eq!(firsts(&road.pump(s(299))), [30]);
+    assert_eq!(road.uplink.due(s(300)), Due::Rewound, "its PUBACK is not late");
+    assert_eq!(firsts(&road.pump(s(300))), [0, 10, 20, 30]);
+    assert_eq!(road.uplink.due(s(900)), Due::Reconnect);
+}
+
 #[test]
 fn lost_pubacks_end_in_a_new_connection() {
     let mut road = Road::new(3);
