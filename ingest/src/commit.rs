@@ -37,6 +37,7 @@ impl Known {
 struct Attempt {
     objects: Objects,
     rows: usize,
+    clamped: usize,
 }
 
 /// What a look into the log brought.
@@ -44,8 +45,8 @@ struct Attempt {
 enum Refreshed {
     /// Nothing new.
     Same,
-    /// The last attempt had landed after all, with this many rows.
-    Landed(usize),
+    /// The last attempt had landed after all.
+    Landed { rows: usize, clamped: usize },
     /// Another worker had moved a shard.
     Moved,
 }
@@ -58,6 +59,8 @@ pub(crate) struct Prepared {
     pub(crate) next: Objects,
     /// Rows in `files`.
     pub(crate) rows: usize,
+    /// Of these, rows under another date than that of their event.
+    pub(crate) clamped: usize,
 }
 
 /// What a commit did.
@@ -65,6 +68,8 @@ pub(crate) struct Prepared {
 pub(crate) struct Committed {
     /// Rows written by this process.
     pub(crate) rows: usize,
+    /// Of these, rows under another date than that of their event.
+    pub(crate) clamped: usize,
     /// Another worker had moved the shards in between.
     pub(crate) conflicts: u32,
 }
@@ -73,7 +78,10 @@ impl Committed {
     fn note(&mut self, found: Refreshed, table: Table) {
         match found {
             Refreshed::Same => {}
-            Refreshed::Landed(rows) => self.rows += rows,
+            Refreshed::Landed { rows, clamped } => {
+                self.rows += rows;
+                self.clamped += clamped;
+            }
             Refreshed::Moved => {
                 self.conflicts += 1;
                 tracing::warn!(table = table.name(), "another worker moved shards of this one; checking again");
@@ -147,7 +155,7 @@ pub(crate) async fn commit(
         }
         context.reach(FailPoint::BeforeCommit, table)?;
         let owned = context.shards.clone().map(|shard| app_id(table, shard)).collect();
-        known.attempt = Some(Attempt { objects: next.clone(), rows: prepared.rows });
+        known.attempt = Some(Attempt { objects: next.clone(), rows: prepared.rows, clamped: prepared.clamped });
         let outcome = delta.commit(adds.clone(), transactions, &owned).await;
         context.reach(FailPoint::AfterCommit, table)?;
         match outcome {
@@ -160,6 +168,7 @@ pub(crate) async fn commit(
                     prune(context.root, table, shard, n).await;
                 }
                 done.rows += prepared.rows;
+                done.clamped += prepared.clamped;
                 return Ok(done);
             }
             Err(CommitError::Moved) => {
@@ -229,7 +238,9 @@ async fn refresh(context: &Context<'_>, delta: &mut Delta, known: &mut Known) ->
     // Its nonce tells our object from one that another worker made for the same rows.
     let found = match known.attempt.take() {
         _ if changed.is_empty() => Refreshed::Same,
-        Some(attempt) if attempt.objects == changed => Refreshed::Landed(attempt.rows),
+        Some(attempt) if attempt.objects == changed => {
+            Refreshed::Landed { rows: attempt.rows, clamped: attempt.clamped }
+        }
         _ => Refreshed::Moved,
     };
     known.objects.extend(changed);

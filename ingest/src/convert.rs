@@ -17,6 +17,8 @@ pub(crate) struct Row<'a> {
     pub(crate) seq: u64,
     pub(crate) sample: &'a Sample,
     pub(crate) ingested_us: i64,
+    /// It lies under another date than that of its event.
+    pub(crate) clamped: bool,
 }
 
 const DAY_US: i64 = 86_400_000_000;
@@ -101,8 +103,7 @@ fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
 /// The row's own bits, and ours.
 fn flags(row: &Row<'_>) -> Option<i64> {
     let own = row.sample.get(field::FLAGS);
-    let (_, clamped) = partition_day(row.sample, row.ingested_us);
-    if clamped { Some(own.unwrap_or(0) | DATE_CLAMPED) } else { own }
+    if row.clamped { Some(own.unwrap_or(0) | DATE_CLAMPED) } else { own }
 }
 
 #[cfg(test)]
@@ -152,7 +153,14 @@ mod tests {
         sample.set(field::LON_DEG, Some(-20_823_456));
         sample.set(17, Some(123));
         let empty = Sample::new(Stream::Air);
-        let row = |seq, sample| Row { box_id: "a", epoch: 9, seq, sample, ingested_us: 1_800_000_000_000_000 };
+        let row = |seq, sample| Row {
+            box_id: "a",
+            epoch: 9,
+            seq,
+            sample,
+            ingested_us: 1_800_000_000_000_000,
+            clamped: false,
+        };
         let batch = to_batch(Table::Air, &[row(0, &sample), row(1, &empty)]).unwrap();
         let column = |name: &str| batch.column_by_name(name).unwrap().clone();
         assert_eq!(column("lat_deg").as_primitive::<Decimal128Type>().value_as_string(0), "47.6512345");
@@ -178,7 +186,7 @@ mod tests {
             sample.set(field::T_US, Some(day * DAY_US + 1));
             assert_eq!(partition_day(&sample, ingested_us), (expected, clamped), "{day}");
         }
-        let row = Row { box_id: "a", epoch: 1, seq: 0, sample: &sample, ingested_us };
+        let row = Row { box_id: "a", epoch: 1, seq: 0, sample: &sample, ingested_us, clamped: true };
         assert_eq!(flags(&row), Some(DATE_CLAMPED));
         let documented = format!("| {} | `DATE_CLAMPED` |", DATE_CLAMPED.trailing_zeros());
         assert!(include_str!("../../docs/flags.md").contains(&documented), "docs/flags.md says another bit");

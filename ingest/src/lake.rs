@@ -9,12 +9,12 @@ use serde::Serialize;
 use tournee_lake::{IntervalSet, Series, Table, WatermarkObject, WatermarkSet};
 use tournee_payload::{Ack, AckMessage, Batch, BoxId, MAX_ACKS, Sample, Stream, shard};
 
-use crate::commit::{Committed, Context, Known, Objects, Prepared, commit, load, shards_with_objects};
-use crate::convert::{Row, partition_day, to_batch};
+use crate::commit::{Committed, Context, Known, Objects, commit, load, shards_with_objects};
 use crate::delta::Delta;
 use crate::error::IngestError;
 use crate::fail::Hook;
-use crate::quarantine::{self, Line, Refusal, RefusedRows};
+use crate::prepare::{prepare_quarantine, prepare_stream};
+use crate::quarantine::{Refusal, RefusedRows};
 use crate::store::{FsyncedLocal, create_dirs};
 use crate::validate::{gap_range, row, stream_table};
 
@@ -68,18 +68,34 @@ pub struct Totals {
     pub refused_rows: u64,
     /// Messages refused.
     pub refused_messages: u64,
+    /// Rows stored under another date than that of their event, which was not believable.
+    pub dates_clamped: u64,
     /// Commits to any table.
     pub commits: u64,
     /// Conflicts with another worker.
     pub conflicts: u64,
 }
 
+/// Bounds on what a box may claim. What is within them can be wrong; what is beyond them would harm the others too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Event dates of one commit to one table; rows of further dates go to the ingest date, flagged.
+    pub dates_per_commit: usize,
+}
+
+impl Limits {
+    /// No bounds: for files that an operator imports.
+    pub const NONE: Self = Self { dates_per_commit: usize::MAX };
+    /// For what comes from vehicles.
+    pub const VEHICLES: Self = Self { dates_per_commit: 32 };
+}
+
 /// Rows of one batch that wait for a commit.
-struct Chunk {
-    shard: u8,
-    series: Series,
-    rows: Vec<(u64, Sample)>,
-    ingested_us: i64,
+pub(crate) struct Chunk {
+    pub(crate) shard: u8,
+    pub(crate) series: Series,
+    pub(crate) rows: Vec<(u64, Sample)>,
+    pub(crate) ingested_us: i64,
 }
 
 struct StreamTable {
@@ -130,6 +146,7 @@ pub struct Lake {
     arrivals: u64,
     pending_rows: usize,
     totals: Totals,
+    limits: Limits,
 }
 
 impl Lake {
@@ -166,9 +183,17 @@ impl Lake {
             arrivals: 0,
             pending_rows: 0,
             totals: Totals::default(),
+            limits: Limits::NONE,
         };
         lake.learn();
         Ok(lake)
+    }
+
+    /// The same with bounds on what is appended from here on; [`Limits::NONE`] otherwise.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Adds what the committed objects say to what is accounted for.
@@ -246,7 +271,7 @@ impl Lake {
             self.accounted.entry(&Series { stream: stream_table(stream), ..series.clone() }).insert_range(first, last);
         }
         for refusal in refused.finish() {
-            self.quarantine.push(refusal, now_us);
+            self.quarantine.push(Box::new(refusal), now_us);
         }
         self.pending_rows += rows.len();
         if !rows.is_empty()
@@ -307,13 +332,14 @@ impl Lake {
                 report.rows.insert(Table::Quarantine.name(), done.rows as u64);
             }
         }
+        let dates = self.limits.dates_per_commit;
         // The streams' tables do not depend on each other, and what takes time is the disk: all of them at once.
         for first in [true, false] {
             let tables = self
                 .streams
                 .iter_mut()
                 .filter(|(name, table)| (**name == Table::Gap) == first && !table.pending.is_empty());
-            let work = tables.map(|(name, table)| commit_stream(&context, *name, table));
+            let work = tables.map(|(name, table)| commit_stream(&context, *name, table, dates));
             let mut failed = None;
             for result in futures::future::join_all(work).await {
                 match result {
@@ -322,6 +348,7 @@ impl Lake {
                         report.conflicts += done.conflicts;
                         self.totals.commits += 1;
                         self.totals.stored += done.rows as u64;
+                        self.totals.dates_clamped += done.clamped as u64;
                         self.totals.duplicates += offered.saturating_sub(done.rows) as u64;
                         if done.rows > 0 {
                             report.rows.insert(name.name(), done.rows as u64);
@@ -469,95 +496,13 @@ async fn commit_stream(
     context: &Context<'_>,
     name: Table,
     table: &mut StreamTable,
+    dates: usize,
 ) -> Result<(Table, usize, Committed), IngestError> {
     let pending = &table.pending;
     let offered = pending.iter().map(|chunk| chunk.rows.len()).sum();
-    let prepare = |objects: &Objects| prepare_stream(name, objects, pending);
+    let prepare = |objects: &Objects| prepare_stream(name, objects, pending, dates);
     let done = commit(context, &mut table.delta, &mut table.known, &prepare).await?;
     table.pending.clear();
     table.pending_bytes = 0;
     Ok((name, offered, done))
-}
-
-/// The next state of a shard, begun from the known one.
-fn next_of<'a>(next: &'a mut Objects, known: &Objects, table: Table, shard: u8) -> &'a mut WatermarkObject {
-    next.entry(shard)
-        .or_insert_with(|| known.get(&shard).cloned().unwrap_or_else(|| WatermarkObject::empty(table, shard)))
-}
-
-fn prepare_stream(table: Table, known: &Objects, pending: &[Chunk]) -> Result<Prepared, IngestError> {
-    let mut next = Objects::new();
-    let mut days: BTreeMap<i32, Vec<Row<'_>>> = BTreeMap::new();
-    let mut count = 0;
-    for chunk in pending {
-        let stored = known.get(&chunk.shard).and_then(|object| object.stored.get(&chunk.series));
-        for (seq, sample) in &chunk.rows {
-            // Only after a conflict can a pending row be stored already.
-            if stored.is_some_and(|set| set.contains(*seq)) {
-                continue;
-            }
-            let object = next_of(&mut next, known, table, chunk.shard);
-            object.stored.insert(&chunk.series, *seq);
-            if table == Table::Gap
-                && let Some((stream, first, last)) = gap_range(sample)
-            {
-                let series = Series { stream: stream_table(stream), ..chunk.series.clone() };
-                object.covered.entry(&series).insert_range(first, last);
-            }
-            let (day, _) = partition_day(sample, chunk.ingested_us);
-            days.entry(day).or_default().push(Row {
-                box_id: &chunk.series.box_id,
-                epoch: chunk.series.epoch,
-                seq: *seq,
-                sample,
-                ingested_us: chunk.ingested_us,
-            });
-            count += 1;
-        }
-    }
-    let mut files = Vec::with_capacity(days.len());
-    for (day, mut rows) in days {
-        rows.sort_unstable_by(|a, b| (a.box_id, a.epoch, a.seq).cmp(&(b.box_id, b.epoch, b.seq)));
-        files.push((day, to_batch(table, &rows)?));
-    }
-    Ok(Prepared { files, next, rows: count })
-}
-
-fn prepare_quarantine(known: &Objects, pending: &[(Box<Refusal>, i64)]) -> Result<Prepared, IngestError> {
-    let mut next = Objects::new();
-    let mut days: BTreeMap<i32, Vec<Line<'_>>> = BTreeMap::new();
-    let mut count = 0;
-    for (refusal, received_us) in pending {
-        let refusal = refusal.as_ref();
-        let before = known.get(&refusal.shard);
-        let lines = days.entry(quarantine::day(*received_us)).or_default();
-        let held = lines.len();
-        let mut add = |also| lines.push(Line { refusal, received_us: *received_us, also });
-        match refusal.accounts_for() {
-            Some((series, own)) => {
-                let covered = before.and_then(|object| object.covered.get(&series));
-                let also = refusal.also.intervals().iter().flat_map(|(first, last)| *first..=*last).map(Some);
-                for also in std::iter::once(None).chain(also) {
-                    let seq = also.unwrap_or(own);
-                    // Only after a conflict, or an error, can a pending row be noted already.
-                    if covered.is_some_and(|set| set.contains(seq)) {
-                        continue;
-                    }
-                    next_of(&mut next, known, Table::Quarantine, refusal.shard).covered.insert(&series, seq);
-                    add(also);
-                }
-            }
-            None if before.is_some_and(|object| object.seen.contains(&refusal.hash)) => {}
-            None => {
-                next_of(&mut next, known, Table::Quarantine, refusal.shard).remember(refusal.hash.clone());
-                add(None);
-            }
-        }
-        count += lines.len() - held;
-    }
-    let mut files = Vec::with_capacity(days.len());
-    for (day, lines) in days.into_iter().filter(|(_, lines)| !lines.is_empty()) {
-        files.push((day, quarantine::to_batch(&lines)?));
-    }
-    Ok(Prepared { files, next, rows: count })
 }

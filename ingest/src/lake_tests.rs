@@ -8,7 +8,7 @@ use tournee_lake::Table;
 use tournee_payload::{Batch, BoxId, Sample, Stream, field, shard};
 
 use crate::check::{Account, check};
-use crate::{FailPoint, IngestError, Lake, LakeOptions, Refusal};
+use crate::{FailPoint, IngestError, Lake, LakeOptions, Limits, Refusal};
 
 /// 2026-01-15T00:00:00Z.
 const T_US: i64 = 1_768_435_200_000_000;
@@ -259,6 +259,28 @@ async fn a_batch_of_bad_rows_costs_little_memory_and_is_accounted_for() {
     assert_eq!((found.total.stored, found.total.refused, found.refused_messages), (ROWS / 2, ROWS + ROWS / 2, 0));
     let message = lake.acks(&BoxId::new("van-01").unwrap());
     assert!(message.acks.len() == 2 && message.acks.iter().all(|ack| ack.next_seq == ROWS), "{message:?}");
+}
+
+#[tokio::test]
+async fn a_wild_clock_does_not_make_a_file_per_row() {
+    let mut wild = batch("van-01", Stream::Air, 0, 100);
+    for (day, sample) in wild.samples.iter_mut().enumerate() {
+        sample.set(field::T_US, Some(T_US + day as i64 * 86_400_000_000));
+    }
+    let dates = |root: &Path| {
+        let names = std::fs::read_dir(root.join("air")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("date=")).count()
+    };
+    for (limits, files, clamped) in [(Limits::VEHICLES, 32, 69), (Limits::NONE, 100, 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lake = open(dir.path()).await.with_limits(limits);
+        lake.append(wild.clone(), NOW_US).unwrap();
+        lake.append(batch("van-02", Stream::Air, 0, 5), NOW_US).unwrap();
+        lake.commit(NOW_US).await.unwrap();
+        assert_eq!((dates(dir.path()), lake.totals().dates_clamped), (files, clamped));
+        assert!(dir.path().join("air/date=2026-01-15").is_dir(), "the day of two boxes stays");
+        assert_eq!(check(dir.path()).await.unwrap().total.stored, 105);
+    }
 }
 
 #[tokio::test]

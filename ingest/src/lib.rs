@@ -18,6 +18,7 @@ mod fail;
 mod lake;
 mod mqtt;
 mod parquet_file;
+mod prepare;
 mod quarantine;
 mod run;
 mod store;
@@ -25,7 +26,7 @@ mod validate;
 
 pub use error::IngestError;
 pub use fail::{FailPoint, Hook};
-pub use lake::{Appended, CommitReport, Lake, LakeOptions, Totals};
+pub use lake::{Appended, CommitReport, Lake, LakeOptions, Limits, Totals};
 pub use quarantine::Refusal;
 pub use run::{Accept, IngestConfig, IngestReport, IngestStatus, run};
 pub use validate::{message, row, stream_table};

@@ -99,6 +99,7 @@ mod tests {
                 seq: seq as u64,
                 sample,
                 ingested_us: 1_800_000_000_000_000,
+                clamped: false,
             })
             .collect();
         to_batch(Table::Track, &rows).unwrap()

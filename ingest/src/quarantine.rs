@@ -52,7 +52,7 @@ pub(crate) struct Line<'a> {
 pub(crate) struct RefusedRows<'a> {
     series: &'a Series,
     shard: u8,
-    list: Vec<Box<Refusal>>,
+    list: Vec<Refusal>,
     /// Per reason: refusals in `list`, and where the last of them is.
     kept: BTreeMap<&'static str, (usize, usize)>,
 }
@@ -75,10 +75,10 @@ impl<'a> RefusedRows<'a> {
         }
         *count += 1;
         *last = self.list.len();
-        self.list.push(Refusal::row(self.series, seq, sample, self.shard, reason, detail));
+        self.list.push(*Refusal::row(self.series, seq, sample, self.shard, reason, detail));
     }
 
-    pub(crate) fn finish(self) -> Vec<Box<Refusal>> {
+    pub(crate) fn finish(self) -> Vec<Refusal> {
         self.list
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tournee_payload::{BoxId, Topic};
 
 use crate::error::IngestError;
-use crate::lake::{Lake, LakeOptions, Totals};
+use crate::lake::{Lake, LakeOptions, Limits, Totals};
 use crate::mqtt::{Link, LinkEvent, connect};
 use crate::quarantine::Refusal;
 use crate::validate::message;
@@ -136,7 +136,7 @@ pub(crate) async fn run_with(
     let link = connect(&config)?;
     let mut worker = Worker {
         config,
-        lake,
+        lake: lake.with_limits(Limits::VEHICLES),
         link,
         status,
         now: IngestStatus::default(),
