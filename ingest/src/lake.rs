@@ -1,6 +1,6 @@
 //! The lake as ingest sees it: rows in, commits out, each row once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::fail::Hook;
 use crate::prepare::{prepare_quarantine, prepare_stream};
 use crate::quarantine::{Refusal, RefusedRows};
 use crate::store::{FsyncedLocal, create_dirs};
-use crate::validate::{gap_range, row, stream_table};
+use crate::validate::{gap_fits, gap_range, row, stream_table};
 
 /// Most intervals of one series. A box that sends in order makes one; one that would make more than this is sending
 /// nonsense, and its batches go to quarantine without being accounted for.
@@ -70,6 +70,9 @@ pub struct Totals {
     pub refused_messages: u64,
     /// Rows stored under another date than that of their event, which was not believable.
     pub dates_clamped: u64,
+    /// Columns of accepted messages whose field this version does not know; they are left out. More than none: run a newer
+    /// version.
+    pub unknown_fields: u64,
     /// Commits to any table.
     pub commits: u64,
     /// Conflicts with another worker.
@@ -81,13 +84,18 @@ pub struct Totals {
 pub struct Limits {
     /// Event dates of one commit to one table; rows of further dates go to the ingest date, flagged.
     pub dates_per_commit: usize,
+    /// Epochs of one box, ever; a batch of one more goes to quarantine and is not accounted for. A box begins a new one only
+    /// when its spool is made anew.
+    pub epochs_per_box: usize,
+    /// Numbers that one gap record may give up, and how far beyond the largest known number it may reach.
+    pub gap_seqs: u64,
 }
 
 impl Limits {
     /// No bounds: for files that an operator imports.
-    pub const NONE: Self = Self { dates_per_commit: usize::MAX };
+    pub const NONE: Self = Self { dates_per_commit: usize::MAX, epochs_per_box: usize::MAX, gap_seqs: u64::MAX };
     /// For what comes from vehicles.
-    pub const VEHICLES: Self = Self { dates_per_commit: 32 };
+    pub const VEHICLES: Self = Self { dates_per_commit: 32, epochs_per_box: 64, gap_seqs: 10_000_000 };
 }
 
 /// Rows of one batch that wait for a commit.
@@ -141,6 +149,8 @@ pub struct Lake {
     quarantine: QuarantineTable,
     /// Everything stored, pending, given up or refused: what a redelivered row is compared with.
     accounted: WatermarkSet,
+    /// The epochs of each box in `accounted`.
+    epochs: HashMap<String, BTreeSet<i64>>,
     /// When each series last sent, in arrival order: a box's newest epochs come first in its acknowledgement.
     touched: HashMap<Series, u64>,
     arrivals: u64,
@@ -179,6 +189,7 @@ impl Lake {
             streams,
             quarantine,
             accounted: WatermarkSet::new(),
+            epochs: HashMap::new(),
             touched: HashMap::new(),
             arrivals: 0,
             pending_rows: 0,
@@ -203,6 +214,16 @@ impl Lake {
             self.accounted.union_with(&object.stored);
             self.accounted.union_with(&object.covered);
         }
+        for (series, _) in self.accounted.iter() {
+            match self.epochs.get_mut(&series.box_id) {
+                Some(epochs) => {
+                    epochs.insert(series.epoch);
+                }
+                None => {
+                    self.epochs.insert(series.box_id.clone(), BTreeSet::from([series.epoch]));
+                }
+            }
+        }
     }
 
     /// Takes a batch: rows that are new wait for the next [`Lake::commit`], refused ones go to quarantine, others are
@@ -225,6 +246,14 @@ impl Lake {
             return Ok(done);
         };
         let series = Series { box_id: batch.box_id.to_string(), stream: table, epoch };
+        let epochs = self.epochs.entry(series.box_id.clone()).or_default();
+        if !epochs.contains(&epoch) && epochs.len() >= self.limits.epochs_per_box {
+            let detail = format!("the box has {} epochs already; give it another id, or find out why", epochs.len());
+            self.refuse_batch(&batch, "too_many_epochs", &detail, now_us);
+            done.refused = batch.samples.len() as u64;
+            return Ok(done);
+        }
+        epochs.insert(epoch);
         self.arrivals += 1;
         self.touched.insert(series.clone(), self.arrivals);
         let known = self.accounted.entry(&series);
@@ -242,7 +271,8 @@ impl Lake {
         let empty = batch.samples.iter().all(|sample| sample.values.iter().all(Option::is_none));
         let mut refused = RefusedRows::new(&series, shard);
         let mut rows = Vec::new();
-        let mut gaps = Vec::new();
+        // Taken out for the time of the loop: a gap record changes the sets of other series.
+        let mut known = std::mem::take(self.accounted.entry(&series));
         for (seq, sample) in (batch.first_seq..).zip(batch.samples) {
             if !known.insert(seq) {
                 done.duplicates += 1;
@@ -255,9 +285,22 @@ impl Lake {
             } else {
                 row(&sample)
             };
+            let gap = if batch.stream == Stream::Gap { gap_range(&sample) } else { None };
+            let lost = gap
+                .map(|(stream, first, last)| (Series { stream: stream_table(stream), ..series.clone() }, first, last));
+            let checked = checked.and_then(|()| match &lost {
+                Some((lost, first, last)) => {
+                    let end =
+                        self.accounted.get(lost).and_then(IntervalSet::last).map_or(0, |seq| seq.saturating_add(1));
+                    gap_fits(*first, *last, end, self.limits.gap_seqs)
+                }
+                None => Ok(()),
+            });
             match checked {
                 Ok(()) => {
-                    gaps.extend(gap_range(&sample).filter(|_| batch.stream == Stream::Gap));
+                    if let Some((lost, first, last)) = lost {
+                        self.accounted.entry(&lost).insert_range(first, last);
+                    }
                     rows.push((seq, sample));
                     done.rows += 1;
                 }
@@ -267,9 +310,7 @@ impl Lake {
                 }
             }
         }
-        for (stream, first, last) in gaps {
-            self.accounted.entry(&Series { stream: stream_table(stream), ..series.clone() }).insert_range(first, last);
-        }
+        *self.accounted.entry(&series) = known;
         for refusal in refused.finish() {
             self.quarantine.push(Box::new(refusal), now_us);
         }
@@ -309,6 +350,11 @@ impl Lake {
         }
         self.totals.refused_messages += 1;
         self.quarantine.push(refusal, now_us);
+    }
+
+    /// Counts columns that were left out of a message, see [`Totals::unknown_fields`].
+    pub fn note_unknown_fields(&mut self, columns: u32) {
+        self.totals.unknown_fields = self.totals.unknown_fields.saturating_add(u64::from(columns));
     }
 
     /// Commits everything that waits, table by table: quarantine and gaps first, because they account for rows that the

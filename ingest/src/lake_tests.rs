@@ -284,6 +284,38 @@ async fn a_wild_clock_does_not_make_a_file_per_row() {
 }
 
 #[tokio::test]
+async fn a_box_that_claims_too_much_is_held_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lake = open(dir.path()).await.with_limits(Limits::VEHICLES);
+    let epoch = |epoch| Batch { epoch, ..batch("van-01", Stream::Air, 0, 2) };
+    for number in 0..64 {
+        assert_eq!(lake.append(epoch(number), NOW_US).unwrap().rows, 2);
+    }
+    lake.commit(NOW_US).await.unwrap();
+    drop(lake);
+    // The count survives a restart; other boxes and the box's known epochs are not affected.
+    let mut lake = open(dir.path()).await.with_limits(Limits::VEHICLES);
+    assert_eq!(lake.append(epoch(64), NOW_US).unwrap().refused, 2);
+    assert_eq!(lake.append(Batch { epoch: 5, ..batch("van-01", Stream::Track, 0, 3) }, NOW_US).unwrap().rows, 3);
+    assert_eq!(lake.append(batch("van-02", Stream::Air, 0, 4), NOW_US).unwrap().rows, 4);
+
+    // Ten million numbers at once, and not further than that beyond what is known.
+    let wide = gap("van-02", 0, Stream::Road, 0, 10_000_000);
+    let far = gap("van-02", 1, Stream::Road, 10_000_000, 10_000_000);
+    let good = gap("van-02", 2, Stream::Road, 0, 9_999_999);
+    let next = gap("van-02", 3, Stream::Road, 10_000_000, 19_999_999);
+    for (record, rows) in [(wide, 0), (far, 0), (good, 1), (next, 1)] {
+        let done = lake.append(record, NOW_US).unwrap();
+        assert_eq!((done.rows, done.refused), (rows, 1 - rows));
+    }
+    lake.commit(NOW_US).await.unwrap();
+    let found = check(dir.path()).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!((found.total.stored, found.total.gaps, found.total.refused), (128 + 3 + 4 + 2, 20_000_000, 2));
+    assert_eq!((lake.totals().refused_messages, found.refused_messages), (1, 1));
+}
+
+#[tokio::test]
 async fn holes_hold_the_watermark_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut lake = open(dir.path()).await;

@@ -269,7 +269,10 @@ impl Worker {
         let now_us = now_us();
         let topic = String::from_utf8_lossy(&publish.topic);
         let batch = match message(&topic, &publish.payload) {
-            Ok(batch) => batch,
+            Ok(decoded) => {
+                self.lake.note_unknown_fields(decoded.unknown_fields);
+                decoded.batch
+            }
             Err(refusal) => return self.lake.refuse(refusal, now_us),
         };
         if let Accept::Boxes(known) = &self.config.accept

@@ -1,7 +1,7 @@
 //! Is this message, is this row, to be believed?
 
 use tournee_lake::Table;
-use tournee_payload::{Batch, Sample, Stream, Topic, TopicError, decode, field};
+use tournee_payload::{Decoded, Sample, Stream, Topic, TopicError, decode_counting, field};
 
 use crate::quarantine::Refusal;
 
@@ -25,7 +25,7 @@ pub const fn stream_table(stream: Stream) -> Table {
 ///
 /// # Errors
 /// The refusal to put in quarantine, with the message's bytes.
-pub fn message(topic: &str, payload: &[u8]) -> Result<Batch, Box<Refusal>> {
+pub fn message(topic: &str, payload: &[u8]) -> Result<Decoded, Box<Refusal>> {
     let (box_id, shard, stream) = match Topic::parse(topic) {
         Ok(Topic::Up { shard, box_id, stream }) => (box_id, shard, stream),
         Ok(_) => return Err(Refusal::message(topic, payload, "topic_grammar", "not an `up` topic")),
@@ -38,7 +38,8 @@ pub fn message(topic: &str, payload: &[u8]) -> Result<Batch, Box<Refusal>> {
         refusal.shard = shard;
         refusal
     };
-    let batch = decode(payload).map_err(|error| refuse(error.reason(), &error.to_string()))?;
+    let decoded = decode_counting(payload).map_err(|error| refuse(error.reason(), &error.to_string()))?;
+    let batch = &decoded.batch;
     if batch.box_id != box_id {
         return Err(refuse("wrong_box", &format!("the payload is of box {}, the topic of {box_id}", batch.box_id)));
     }
@@ -46,7 +47,7 @@ pub fn message(topic: &str, payload: &[u8]) -> Result<Batch, Box<Refusal>> {
         let (found, named) = (batch.stream.name(), stream.name());
         return Err(refuse("wrong_stream", &format!("the payload is of stream {found}, the topic of {named}")));
     }
-    Ok(batch)
+    Ok(decoded)
 }
 
 const fn topic_reason(error: &TopicError) -> &'static str {
@@ -94,9 +95,22 @@ pub(crate) fn gap_range(sample: &Sample) -> Option<(Stream, u64, u64)> {
     (stream != Stream::Gap && first <= last).then_some((stream, first, last))
 }
 
+/// May a gap record give up `first..=last` of a series whose known numbers end before `end`? A record of a few bytes could
+/// otherwise account for everything that a box will ever send.
+///
+/// # Errors
+/// As [`row`].
+pub(crate) fn gap_fits(first: u64, last: u64, end: u64, most: u64) -> Result<(), (&'static str, String)> {
+    if last.saturating_sub(first) >= most || last >= end.saturating_add(most) {
+        let detail = format!("gives up {first} to {last}; known end before {end}, at most {most} more are believed");
+        return Err(("gap_too_wide", detail));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use tournee_payload::{BoxId, encode, fields};
+    use tournee_payload::{Batch, BoxId, encode, fields};
 
     use super::*;
 
@@ -111,7 +125,7 @@ mod tests {
         let bytes = encode(&own).unwrap();
         let mut corrupt = bytes.clone();
         *corrupt.last_mut().unwrap() ^= 1;
-        let reason = |topic: &str, payload: &[u8]| message(topic, payload).map_err(|refusal| refusal.reason);
+        let reason = |topic: &str, payload: &[u8]| message(topic, payload).map(|d| d.batch).map_err(|r| r.reason);
         assert_eq!(reason("tournee/v1/12/a/up/air", &bytes), Ok(own));
         assert_eq!(reason("tournee/v1/12/a/up/road", &bytes), Err("wrong_stream"));
         let other = tournee_payload::shard(&BoxId::new("b").unwrap());
@@ -124,6 +138,14 @@ mod tests {
         assert_eq!(reason("elsewhere", &bytes), Err("topic_grammar"));
         assert!(reason("tournee/v1/12/a/up/air", &corrupt).is_err());
         assert_eq!(reason("tournee/v1/12/a/up/air", b"\xff\xff\xff"), Err("payload_envelope"));
+    }
+
+    #[test]
+    fn gaps_are_bounded() {
+        let fits = |first, last, end| gap_fits(first, last, end, 10).is_ok();
+        assert!(fits(0, 9, 0) && fits(5, 5, 0) && fits(100, 109, 100) && fits(3, 12, 1_000));
+        assert!(!fits(0, 10, 1_000) && !fits(10, 10, 0) && !fits(105, 110, 100));
+        assert!(gap_fits(0, u64::MAX - 1, 0, u64::MAX).is_ok());
     }
 
     #[test]
