@@ -1,6 +1,10 @@
 //! Does the lake keep its promise? generated = stored + gaps + refused, duplicates = 0, for every box, stream and epoch.
 //!
 //! Reads the rows themselves through the Delta log, not the watermark objects: those are what is on trial.
+//!
+//! It is one half of the proof. `generated` is what the lake has heard of: the largest number of a series, plus one. Samples
+//! at the end of a series that never arrived, or a series of which nothing did, are unknown here and cannot be missing. The
+//! other half are the vehicles' own counts, of what each numbered per stream and epoch; the end-to-end tests compare the two.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,7 +27,8 @@ use crate::validate::stream_table;
 /// The account of one box, stream and epoch; or a sum of such.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Account {
-    /// Numbers given by the vehicle, as far as the lake has heard of them: the largest one, plus one.
+    /// Numbers given by the vehicle, as far as the lake has heard of them: the largest one, plus one. To be compared with
+    /// the vehicle's own count.
     pub generated: u64,
     /// Distinct rows in the stream's table.
     pub stored: u64,
