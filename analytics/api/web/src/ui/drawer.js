@@ -161,8 +161,10 @@ function reasons(one, legend) {
 
 function why(reason, score, decimals = 2) {
   const share = score > 0 ? Math.min(1, Math.max(0, reason.contribution / score)) : 0;
-  const plain = `${number(reason.value, decimals)}${reason.unit ? `\u00a0${reason.unit}` : ''}`;
-  const said = readingWithUnit(reason.input, reason.value, reason.unit, decimals);
+  const unit = pick({ fr: reason.unit, en: reason.unit_en || reason.unit });
+  const threshold = pick({ fr: reason.threshold, en: reason.threshold_en || reason.threshold });
+  const plain = `${number(reason.value, decimals)}${unit ? `\u00a0${unit}` : ''}`;
+  const said = readingWithUnit(reason.input, reason.value, unit, decimals);
   const value = said === t('no_service') ? said : plain;
   const behind = reason.n_passes !== null && reason.n_passes !== undefined && `${count('n.passes', reason.n_passes)}, ${count('n.days', reason.n_days ?? 0)}`;
   return h(
@@ -175,7 +177,7 @@ function why(reason, score, decimals = 2) {
       { class: 'hint' },
       [
         t('why.contribution', { value: fixed(reason.contribution, 2) }),
-        reason.threshold && t('why.threshold', { threshold: reason.threshold }),
+        threshold && t('why.threshold', { threshold }),
         behind,
       ]
         .filter(Boolean)
