@@ -35,6 +35,7 @@ pub struct Fleet {
     agents: JoinSet<Result<AgentReport>>,
     drives: JoinSet<Result<()>>,
     driven_s: Arc<AtomicU64>,
+    shutdown: CancellationToken,
     statuses: Vec<watch::Receiver<AgentStatus>>,
     total_s: u64,
 }
@@ -51,6 +52,7 @@ impl Fleet {
             agents: JoinSet::new(),
             drives: JoinSet::new(),
             driven_s: Arc::new(AtomicU64::new(0)),
+            shutdown: shutdown.clone(),
             statuses: Vec::new(),
             total_s: 0,
         };
@@ -104,11 +106,13 @@ impl Fleet {
     pub async fn finish(mut self, mut tick: impl FnMut(&Self)) -> Result<Vec<AgentReport>> {
         let mut reports = Vec::new();
         let mut clock = tokio::time::interval(std::time::Duration::from_millis(250));
-        while !self.agents.is_empty() || !self.drives.is_empty() {
+        // Agents that were told to stop read no more: a drive that waits for its reader is not waited for.
+        while !self.agents.is_empty() || (!self.drives.is_empty() && !self.shutdown.is_cancelled()) {
             tokio::select! {
                 Some(report) = self.agents.join_next() => reports.push(report??),
                 Some(drive) = self.drives.join_next() => drive??,
                 _ = clock.tick() => tick(&self),
+                () = self.shutdown.cancelled(), if self.agents.is_empty() => {}
             }
         }
         reports.sort_by(|a, b| a.box_id.cmp(&b.box_id));

@@ -5,7 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tournee_tests::{binary, workspace_root};
+use std::time::Duration;
+use tournee_tests::{Running, binary, wait_until, workspace_root};
 
 /// Runs `tournee`, expects it to fail, and gives its one line.
 fn refused(arguments: &[&str]) -> Result<String> {
@@ -89,6 +90,22 @@ fn what_must_stay_is_not_stored_in_a_demos_folder() -> Result<()> {
     ] {
         assert!(one_line(&refused(&arguments)?).contains("demo"), "{arguments:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_demo_stopped_on_its_way_ends_at_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let mut command = Command::new(binary("tournee")?);
+    command.args(["demo", "--once", "--rounds", "60", "--data"]).arg(&data);
+    let demo = Running::start("demo", folder.path(), &mut command)?;
+    let spool = data.join("spool/twin-0.db");
+    wait_until("the fleet to set out", Duration::from_secs(60), || spool.exists().then_some(()))?;
+    let output = folder.path().join("demo.log");
+    let status = demo.terminate(Duration::from_secs(30))?;
+    let message = fs::read_to_string(output)?;
+    assert!(!status.success() && message.contains("stopped before the end"), "{status}: {message}");
     Ok(())
 }
 
