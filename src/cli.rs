@@ -26,7 +26,7 @@ pub enum Command {
     Sql(SqlOptions),
     /// Bring in what a partner recorded.
     Import(ImportOptions),
-    /// Prove that generated = stored + gaps and that nothing is there twice.
+    /// Account for every sample number that the lake has heard of, and look for keys that are there twice.
     Check(CheckOptions),
     /// Drive one simulated box over a pseudo-terminal, as fast as its reader reads.
     Twin(TwinOptions),
