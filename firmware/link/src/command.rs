@@ -18,6 +18,7 @@ pub struct CommandHeader {
 
 /// What the host's side of the line brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "no allocation on the box")]
 pub enum CommandEvent {
     /// A whole command.
     Frame {

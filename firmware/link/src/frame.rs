@@ -17,8 +17,38 @@ type Tables = Table<16>;
 
 static CRC32C: Crc<u32, Tables> = Crc::<u32, Tables>::new(&CRC_32_ISCSI);
 
-pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+/// CRC-32C, of frames and of firmware images.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
     CRC32C.checksum(bytes)
+}
+
+/// CRC-32C of what comes in pieces.
+pub struct Checksum(crc::Digest<'static, u32, Tables>);
+
+impl Checksum {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(CRC32C.digest())
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The sum of everything taken.
+    #[must_use]
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 // Greatest postcard sizes: integers of 16, 32 and 64 bits are varints of at most 3, 5 and 10 bytes, lengths up to 127

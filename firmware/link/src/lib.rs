@@ -12,15 +12,23 @@
 extern crate std;
 
 mod command;
+mod config;
 mod decode;
 mod encode;
 mod frame;
 mod message;
+mod sensor;
 mod seq;
+mod service;
+mod session;
 
 pub use command::{CommandDecoder, CommandEvent, CommandHeader, encode_command};
+pub use config::{BoxConfig, ConfigError, PmPart};
 pub use decode::{BadFrame, Decoder, Event};
 pub use encode::{EncodeError, encode};
-pub use frame::{MAX_COMMAND_FRAME_BYTES, MAX_FRAME_BYTES};
+pub use frame::{Checksum, MAX_COMMAND_FRAME_BYTES, MAX_FRAME_BYTES, checksum};
 pub use message::*;
+pub use sensor::{Fault, SENSOR_COUNT, SensorId};
 pub use seq::{Arrival, SeqTracker};
+pub use service::{BoxService, Dispatcher, NakReason, Refusal};
+pub use session::{ANSWER_TIMEOUT_US, ATTEMPTS, Busy, Exchange, ImageTransfer, Outcome, Session, TransferError};

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{decoded, framed, one_of_each};
+use common::{decoded, decoded_command, framed, framed_command, one_of_each, one_of_each_command};
 use tournee_link::*;
 
 const HEADER: Header = Header { proto: 1, boot_id: 0xdead_beef, seq: 300, tick_us: 5_000_000_000 };
@@ -27,6 +27,34 @@ const FRAMES: [&str; 11] = [
 
 const HELLO_REQUEST: &str = "0401ac020519c78b7e00";
 
+/// The variants that came after those, checked in the same way against another encoder: Python, written from the postcard
+/// specification (varints, zigzag, length prefixes), a bitwise CRC-32C and COBS; it also gave three of the frames above.
+const LATER_FRAMES: [&str; 8] = [
+    "3801effdb6f50dac0280e497d0120b05322e302e3108643661303563633108626f782d303030320471656d750201130cf0a20401e8db118d00",
+    "2701effdb6f50dac0280e497d0120cac02ffffd6a1eee7a306e4e497d012fae597d012aabc8d4100",
+    "1a01effdb6f50dac0280e497d0120d8180808008c0015142252000",
+    "1801effdb6f50dac0280e497d0120e7f03808001e1f4c67300",
+    "2401effdb6f50dac0280e497d0120f01810110c80102fc117f8001f403e0d4031ed4c15d00",
+    "1201effdb6f50dac0280e497d0121080010502010709ff22958eba00",
+    "1701effdb6f50dac0280e497d012110406ac02d550301400",
+    "0f01effdb6f50dac0280e497d012120801ac02f0a2040502030111ac0290cb018020846bffff035329526200",
+];
+
+const COMMANDS: [&str; 12] = [
+    "0401ac020519c78b7e00",
+    "1101ac02018089e6a1eee7a306cefb33dc00",
+    "0901ac0202eeb7b09f00",
+    "1a01ac020309fe0310c80102fc117f8001f403e0d403b34258c900",
+    "0901ac0204065011b900",
+    "0901ac020505d37a4b00",
+    "1101ac0206c0a907effdb6f50d8076c58f00",
+    "0801ac0207800305020107ff7edddfeb9a00",
+    "0901ac0208d69f52f400",
+    "0901ac0209d51c390600",
+    "0901ac020a21ef691500",
+    "0901ac020b226c02e700",
+];
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -38,12 +66,12 @@ fn bytes(hex: &str) -> Vec<u8> {
 #[test]
 fn messages_are_written_as_ever() {
     let written: Vec<String> = one_of_each().iter().map(|message| hex(&framed(&HEADER, message))).collect();
-    assert_eq!(written, FRAMES, "{written:#?}");
+    assert_eq!(written, [&FRAMES[..], &LATER_FRAMES].concat(), "{written:#?}");
 }
 
 #[test]
 fn messages_are_read_as_ever() {
-    for (frame, message) in FRAMES.iter().zip(one_of_each()) {
+    for (frame, message) in FRAMES.iter().chain(&LATER_FRAMES).zip(one_of_each()) {
         assert_eq!(decoded(&bytes(frame)), vec![Event::Frame { header: HEADER, message }]);
     }
 }
@@ -57,4 +85,15 @@ fn commands_are_as_ever() {
     let mut events = Vec::new();
     CommandDecoder::new().feed(&bytes(HELLO_REQUEST), |event| events.push(event));
     assert_eq!(events, vec![CommandEvent::Frame { header, command: Command::HelloRequest }]);
+}
+
+#[test]
+fn all_commands_are_as_ever() {
+    let header = CommandHeader { proto: 1, id: 300 };
+    let written: Vec<String> =
+        one_of_each_command().iter().map(|command| hex(&framed_command(header, command))).collect();
+    assert_eq!(written, COMMANDS, "{written:#?}");
+    for (frame, command) in COMMANDS.iter().zip(one_of_each_command()) {
+        assert_eq!(decoded_command(&bytes(frame)), vec![CommandEvent::Frame { header, command }]);
+    }
 }

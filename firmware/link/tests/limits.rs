@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{framed, one_of_each, text};
+use common::{decoded_command, framed, framed_command, one_of_each, one_of_each_command, text};
 use tournee_link::*;
 
 const FULL: Header = Header { proto: PROTO, boot_id: u32::MAX, seq: u32::MAX, tick_us: u64::MAX };
@@ -60,7 +60,91 @@ fn greatest(message: Message) -> Message {
             supply_mv: u16::MAX,
             mcu_ddegc: i16::MIN,
         }),
+        Message::HelloV2(_) => Message::HelloV2(HelloV2 {
+            firmware: text(&w[..24]),
+            commit: text(&w[..16]),
+            serial: text(&w[..24]),
+            board: text(&w[..16]),
+            reset_cause: u8::MAX,
+            proto_oldest: u8::MAX,
+            messages: u8::MAX,
+            commands: u8::MAX,
+            config_generation: u32::MAX,
+            trial: u8::MAX,
+        }),
+        Message::TimeSync(_) => {
+            Message::TimeSync(TimeSync { id: u32::MAX, host_us: i64::MIN, received_us: u64::MAX, sent_us: u64::MAX })
+        }
+        Message::Ack(_) => Message::Ack(Ack { id: u32::MAX, value: u32::MAX }),
+        Message::Nak(_) => Message::Nak(Nak { id: u32::MAX, reason: u8::MAX, detail: u32::MAX }),
+        Message::Config(_) => Message::Config(GREATEST_CONFIG),
+        Message::SelfTest(_) => {
+            Message::SelfTest(SelfTest { id: u32::MAX, status: heapless::Vec::from_slice(&[255; 16]).unwrap() })
+        }
+        Message::SensorState(_) => {
+            Message::SensorState(SensorState { sensor: u8::MAX, fault: u8::MAX, faults: u32::MAX })
+        }
+        Message::HealthV2(_) => Message::HealthV2(HealthV2 {
+            queue_drops: [u32::MAX; 4],
+            uart_overruns: u32::MAX,
+            bad_commands: u32::MAX,
+            sensor_faults: heapless::Vec::from_slice(&[u32::MAX; 16]).unwrap(),
+            turn_max_us: u32::MAX,
+            stack_free_bytes: u32::MAX,
+            supply_mv: u16::MAX,
+            mcu_ddegc: i16::MIN,
+        }),
     }
+}
+
+const GREATEST_CONFIG: BoxConfig = BoxConfig {
+    generation: u32::MAX,
+    enabled: u16::MAX,
+    accel_block: u8::MAX,
+    gnss_period_ms: u16::MAX,
+    pm_part: u8::MAX,
+    pm_period_ms: u16::MAX,
+    climate_period_ms: u16::MAX,
+    no2_period_ms: u16::MAX,
+    thermal_period_ms: u16::MAX,
+    health_period_ms: u16::MAX,
+};
+
+/// The greatest command of every variant.
+fn greatest_command(command: Command) -> Command {
+    match command {
+        Command::TimeSync(_) => Command::TimeSync(i64::MIN),
+        Command::SetConfig(_) => Command::SetConfig(GREATEST_CONFIG),
+        Command::FirmwareBegin(_) => Command::FirmwareBegin(FirmwareBegin { len: u32::MAX, crc: u32::MAX }),
+        Command::FirmwareChunk(_) => Command::FirmwareChunk(FirmwareChunk {
+            offset: u32::MAX,
+            data: heapless::Vec::from_slice(&[0xff; FIRMWARE_CHUNK_MAX]).unwrap(),
+        }),
+        Command::HelloRequest
+        | Command::GetConfig
+        | Command::SelfTest
+        | Command::Reboot
+        | Command::FirmwareEnd
+        | Command::FirmwareCommit
+        | Command::FirmwareConfirm
+        | Command::Hang => command,
+    }
+}
+
+#[test]
+fn the_greatest_command_has_room_and_is_read() {
+    let header = CommandHeader { proto: PROTO, id: u32::MAX };
+    let mut longest = 0;
+    for command in one_of_each_command().into_iter().map(greatest_command) {
+        let frame = framed_command(header, &command);
+        longest = longest.max(frame.len());
+        assert_eq!(decoded_command(&frame), vec![CommandEvent::Frame { header, command }]);
+    }
+    // Proto, id, variant, offset, length, image, check sum; one byte of COBS and the delimiter.
+    assert_eq!(longest, (1 + 5) + (1 + 5 + 2 + FIRMWARE_CHUNK_MAX) + 4 + 1 + 1);
+    assert!(longest <= MAX_COMMAND_FRAME_BYTES);
+    let overlong = [&[1; MAX_COMMAND_FRAME_BYTES][..], &[0]].concat();
+    assert_eq!(decoded_command(&overlong), vec![CommandEvent::Bad(BadFrame::TooLong)]);
 }
 
 #[test]
@@ -87,8 +171,25 @@ fn the_number_of_variants_is_right() {
     for (number, message) in one_of_each().iter().enumerate() {
         assert_eq!(usize::from(postcard::to_extend(message, Vec::new()).unwrap()[0]), number);
     }
+    assert_eq!(one_of_each_command().len(), COMMAND_VARIANTS as usize);
+    for (number, command) in one_of_each_command().iter().enumerate() {
+        assert_eq!(usize::from(postcard::to_extend(command, Vec::new()).unwrap()[0]), number);
+    }
     let beyond = postcard::from_bytes::<Message>(&[MESSAGE_VARIANTS as u8; 64]);
     assert!(beyond.is_err(), "{beyond:?}");
     let beyond = postcard::from_bytes::<Command>(&[COMMAND_VARIANTS as u8; 64]);
     assert!(beyond.is_err(), "{beyond:?}");
+}
+
+#[test]
+fn the_check_sum_is_crc32c_and_may_come_in_pieces() {
+    // The check value of CRC-32/ISCSI in the catalogue of parametrised CRC algorithms, and RFC 3720, B.4: 32 bytes of 0 and of 1s.
+    assert_eq!(checksum(b"123456789"), 0xe306_9283);
+    assert_eq!((checksum(&[0; 32]), checksum(&[0xff; 32])), (0x8a91_36aa, 0x62a8_ab43));
+    let bytes: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+    for piece in [1, 7, 192, 999] {
+        let mut sum = Checksum::new();
+        bytes.chunks(piece).for_each(|bytes| sum.update(bytes));
+        assert_eq!(sum.finish(), checksum(&bytes), "{piece}");
+    }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{any_header, any_message, decoded, framed, one_of_each};
+use common::{any_command, any_header, any_message, decoded, decoded_command, framed, framed_command, one_of_each};
 use proptest::prelude::*;
 use tournee_link::*;
 
@@ -15,6 +15,34 @@ proptest! {
         prop_assert!(!frame[..frame.len() - 1].contains(&0));
         prop_assert!(frame.len() <= MAX_FRAME_BYTES);
         prop_assert_eq!(decoded(&frame), vec![Event::Frame { header, message }]);
+    }
+
+    #[test]
+    fn every_command_comes_back(id in any::<u32>(), command in any_command()) {
+        let header = CommandHeader { proto: PROTO, id };
+        let frame = framed_command(header, &command);
+        prop_assert!(!frame[..frame.len() - 1].contains(&0));
+        prop_assert!(frame.len() <= MAX_COMMAND_FRAME_BYTES);
+        prop_assert_eq!(decoded_command(&frame), vec![CommandEvent::Frame { header, command }]);
+    }
+
+    /// The same as for messages below.
+    #[test]
+    fn flips_in_commands_are_never_believed(
+        id in any::<u32>(),
+        command in any_command(),
+        flips in proptest::collection::hash_set((0_usize..MAX_COMMAND_FRAME_BYTES, 0_u32..8), 1..=3),
+    ) {
+        let header = CommandHeader { proto: PROTO, id };
+        let good = framed_command(header, &command);
+        let mut frame = good.clone();
+        for (at, bit) in flips {
+            frame[at % (good.len() - 1)] ^= 1 << bit;
+        }
+        prop_assume!(frame != good);
+        let events = decoded_command(&[frame, good].concat());
+        prop_assert_eq!(events.last(), Some(&CommandEvent::Frame { header, command }));
+        prop_assert!(events[..events.len() - 1].iter().all(|event| matches!(event, CommandEvent::Bad(_))));
     }
 
     /// The byte stuffing is COBS as another implementation reads it.
@@ -73,17 +101,13 @@ proptest! {
         message in any_message(),
         flips in proptest::collection::hash_set((0_usize..MAX_FRAME_BYTES, 0_u32..8), 1..=3),
     ) {
-        let mut frame = framed(&header, &message);
-        let last = frame.len() - 1;
-        let mut changed = false;
+        let whole = framed(&header, &message);
+        let mut frame = whole.clone();
         for (at, bit) in flips {
             // The delimiter itself is left alone: without it this frame and the next are one, tested below.
-            if at < last {
-                frame[at] ^= 1 << bit;
-                changed = true;
-            }
+            frame[at % (whole.len() - 1)] ^= 1 << bit;
         }
-        prop_assume!(changed);
+        prop_assume!(frame != whole);
         let after = Header { seq: header.seq.wrapping_add(1), ..header };
         let good = framed(&after, &message);
         let events = decoded(&[frame, good].concat());

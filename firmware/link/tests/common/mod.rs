@@ -1,6 +1,8 @@
-//! One of each message, and any of each message.
+//! One of each message and command, and any of each.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part, and a test may panic")]
+
+pub mod pair;
 
 use proptest::prelude::*;
 use tournee_link::*;
@@ -49,6 +51,75 @@ pub fn one_of_each() -> Vec<Message> {
         }),
         Message::ModemLine(ModemLine { text: text("+QENG: \"servingcell\",\"SEARCH\"") }),
         Message::Health(Health { queue_drops: 1, uart_overruns: 2, bus_errors: 300, supply_mv: 13_700, mcu_ddegc: -5 }),
+        Message::HelloV2(HelloV2 {
+            firmware: text("2.0.1"),
+            commit: text("d6a05cc1"),
+            serial: text("box-0002"),
+            board: text("qemu"),
+            reset_cause: 2,
+            proto_oldest: 1,
+            messages: 19,
+            commands: 12,
+            config_generation: 70_000,
+            trial: 1,
+        }),
+        Message::TimeSync(TimeSync {
+            id: 300,
+            host_us: -1_767_600_000_000_000,
+            received_us: 5_000_000_100,
+            sent_us: 5_000_000_250,
+        }),
+        Message::Ack(Ack { id: 0x8000_0001, value: 192 }),
+        Message::Nak(Nak { id: 127, reason: 3, detail: 16_384 }),
+        Message::Config(BoxConfig { generation: 1, enabled: 0x81, ..one_config() }),
+        Message::SelfTest(SelfTest { id: 128, status: heapless::Vec::from_slice(&[0, 1, 0, 9, 255]).unwrap() }),
+        Message::SensorState(SensorState { sensor: 4, fault: 6, faults: 300 }),
+        Message::HealthV2(HealthV2 {
+            queue_drops: [0, 1, 300, 70_000],
+            uart_overruns: 5,
+            bad_commands: 0,
+            sensor_faults: heapless::Vec::from_slice(&[0, 0, 300]).unwrap(),
+            turn_max_us: 26_000,
+            stack_free_bytes: 4_096,
+            supply_mv: 13_700,
+            mcu_ddegc: i16::MIN,
+        }),
+    ]
+}
+
+fn one_config() -> BoxConfig {
+    BoxConfig {
+        generation: 9,
+        enabled: 0x1fe,
+        accel_block: 16,
+        gnss_period_ms: 200,
+        pm_part: 2,
+        pm_period_ms: 2_300,
+        climate_period_ms: 127,
+        no2_period_ms: 128,
+        thermal_period_ms: 500,
+        health_period_ms: 60_000,
+    }
+}
+
+/// One of each variant, in the order of the variants.
+pub fn one_of_each_command() -> Vec<Command> {
+    vec![
+        Command::HelloRequest,
+        Command::TimeSync(1_767_600_000_123_456),
+        Command::GetConfig,
+        Command::SetConfig(one_config()),
+        Command::SelfTest,
+        Command::Reboot,
+        Command::FirmwareBegin(FirmwareBegin { len: 120_000, crc: 0xdead_beef }),
+        Command::FirmwareChunk(FirmwareChunk {
+            offset: 384,
+            data: heapless::Vec::from_slice(&[0, 1, 0, 0xff, 0x7e]).unwrap(),
+        }),
+        Command::FirmwareEnd,
+        Command::FirmwareCommit,
+        Command::FirmwareConfirm,
+        Command::Hang,
     ]
 }
 
@@ -65,7 +136,34 @@ fn any_text<const N: usize>() -> impl Strategy<Value = heapless::String<N>> {
     proptest::collection::vec(0x20_u8..0x7f, 0..=N).prop_map(|bytes| text(std::str::from_utf8(&bytes).unwrap()))
 }
 
+/// Any values, also such as no box accepts.
+pub fn any_config() -> impl Strategy<Value = BoxConfig> {
+    ((any::<u32>(), any::<u16>(), any::<u8>(), any::<u8>()), any::<[u16; 6]>()).prop_map(
+        |((generation, enabled, accel_block, pm_part), [gnss, pm, climate, no2, thermal, health])| BoxConfig {
+            generation,
+            enabled,
+            accel_block,
+            gnss_period_ms: gnss,
+            pm_part,
+            pm_period_ms: pm,
+            climate_period_ms: climate,
+            no2_period_ms: no2,
+            thermal_period_ms: thermal,
+            health_period_ms: health,
+        },
+    )
+}
+
+fn some<T: Clone + std::fmt::Debug + Arbitrary, const N: usize>() -> impl Strategy<Value = heapless::Vec<T, N>> {
+    proptest::collection::vec(any::<T>(), 0..=N).prop_map(|list| heapless::Vec::from_slice(&list).unwrap())
+}
+
 pub fn any_message() -> impl Strategy<Value = Message> {
+    prop_oneof![11 => any_first_message(), 8 => any_later_message()]
+}
+
+/// The variants of 0.1.
+fn any_first_message() -> impl Strategy<Value = Message> {
     prop_oneof![
         (any_text(), any_text(), any_text(), any::<u8>()).prop_map(|(firmware, serial, board, reset_cause)| {
             Message::Hello(Hello { firmware, serial, board, reset_cause })
@@ -127,6 +225,91 @@ pub fn any_message() -> impl Strategy<Value = Message> {
             }
         ),
     ]
+}
+
+/// The variants that came after them.
+fn any_later_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        ((any_text(), any_text(), any_text(), any_text()), (any::<[u8; 4]>(), any::<u32>(), any::<u8>()),).prop_map(
+            |((firmware, commit, serial, board), (bytes, config_generation, trial))| {
+                let [reset_cause, proto_oldest, messages, commands] = bytes;
+                Message::HelloV2(HelloV2 {
+                    firmware,
+                    commit,
+                    serial,
+                    board,
+                    reset_cause,
+                    proto_oldest,
+                    messages,
+                    commands,
+                    config_generation,
+                    trial,
+                })
+            }
+        ),
+        (any::<u32>(), any::<i64>(), any::<u64>(), any::<u64>()).prop_map(|(id, host_us, received_us, sent_us)| {
+            Message::TimeSync(TimeSync { id, host_us, received_us, sent_us })
+        }),
+        (any::<u32>(), any::<u32>()).prop_map(|(id, value)| Message::Ack(Ack { id, value })),
+        (any::<u32>(), any::<u8>(), any::<u32>()).prop_map(|(id, reason, detail)| Message::Nak(Nak {
+            id,
+            reason,
+            detail
+        })),
+        any_config().prop_map(Message::Config),
+        (any::<u32>(), some()).prop_map(|(id, status)| Message::SelfTest(SelfTest { id, status })),
+        (any::<u8>(), any::<u8>(), any::<u32>())
+            .prop_map(|(sensor, fault, faults)| Message::SensorState(SensorState { sensor, fault, faults })),
+        (any::<[u32; 8]>(), some(), any::<u16>(), any::<i16>()).prop_map(
+            |(
+                [a, b, c, d, uart_overruns, bad_commands, turn_max_us, stack_free_bytes],
+                faults,
+                supply_mv,
+                mcu_ddegc,
+            )| {
+                Message::HealthV2(HealthV2 {
+                    queue_drops: [a, b, c, d],
+                    uart_overruns,
+                    bad_commands,
+                    sensor_faults: faults,
+                    turn_max_us,
+                    stack_free_bytes,
+                    supply_mv,
+                    mcu_ddegc,
+                })
+            }
+        ),
+    ]
+}
+
+pub fn any_command() -> impl Strategy<Value = Command> {
+    let plain: Vec<Command> = one_of_each_command()
+        .into_iter()
+        .filter(|command| postcard::to_extend(command, Vec::new()).unwrap().len() == 1)
+        .collect();
+    prop_oneof![
+        proptest::sample::select(plain),
+        any::<i64>().prop_map(Command::TimeSync),
+        any_config().prop_map(Command::SetConfig),
+        (any::<u32>(), any::<u32>()).prop_map(|(len, crc)| Command::FirmwareBegin(FirmwareBegin { len, crc })),
+        (any::<u32>(), some()).prop_map(|(offset, data)| Command::FirmwareChunk(FirmwareChunk { offset, data })),
+    ]
+}
+
+/// The frame of a command, delimiter included.
+pub fn framed_command(header: CommandHeader, command: &Command) -> Vec<u8> {
+    let mut out = [0_u8; MAX_COMMAND_FRAME_BYTES];
+    let len = encode_command(header, command, &mut out).unwrap();
+    out[..len].to_vec()
+}
+
+/// What a fresh decoder makes of these bytes, after one delimiter.
+pub fn decoded_command(bytes: &[u8]) -> Vec<CommandEvent> {
+    let mut events = Vec::new();
+    let mut decoder = CommandDecoder::new();
+    decoder.feed(&[0], |event| events.push(event));
+    decoder.feed(bytes, |event| events.push(event));
+    events
 }
 
 /// The frame of a message, delimiter included.
