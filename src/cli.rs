@@ -28,7 +28,8 @@ pub enum Command {
     Import(ImportOptions),
     /// Account for every sample number that the lake has heard of, and look for keys that are there twice.
     Check(CheckOptions),
-    /// Drive one simulated box over a pseudo-terminal, as fast as its reader reads.
+    /// Drive one simulated box over a pseudo-terminal: as fast as its reader reads, or in real time on an emulated
+    /// microcontroller.
     Twin(TwinOptions),
 }
 
@@ -219,6 +220,10 @@ pub struct TwinOptions {
     /// Simulated seconds per second; 0 drives as fast as the line is read.
     #[arg(long, default_value_t = 0.0)]
     pub speed: f64,
+    /// Run this firmware image (ELF, from firmware/board) on an emulated microcontroller, in real time, instead of the
+    /// firmware's own crates in this process.
+    #[arg(long, value_name = "ELF", conflicts_with = "speed")]
+    pub firmware: Option<PathBuf>,
 }
 
 fn parse_shards(text: &str) -> Result<(u8, u8), String> {

@@ -4,7 +4,11 @@ use crate::cli::TwinOptions;
 use crate::{demo, shutdown};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use tournee_twin::emulated::{EmulatedBox, EmulatedConfig};
+use tournee_twin::line_simulator::LineConfig;
 use tournee_twin::port::TwinPort;
 use tournee_twin::{LineNoise, TwinBox, demo_plan};
 
@@ -12,6 +16,9 @@ use tournee_twin::{LineNoise, TwinBox, demo_plan};
 pub async fn run(options: TwinOptions) -> Result<()> {
     let stop = shutdown::on_signal()?;
     let port = options.port.clone();
+    if let Some(firmware) = options.firmware.clone() {
+        return emulate(&options, &firmware, &stop).await;
+    }
     let drive = tokio::task::spawn_blocking(move || drive(&options));
     let outcome = tokio::select! {
         outcome = drive => outcome?,
@@ -44,6 +51,36 @@ fn drive(options: &TwinOptions) -> Result<()> {
     })?;
     let counters = twin.counters();
     println!("drove {} m, sent {} frames, {} bytes", counters.driven_m, counters.frames_sent, counters.bytes_sent);
+    Ok(())
+}
+
+/// Drives the rounds in real time, one boot each; a signal ends the drive and with it the box.
+async fn emulate(options: &TwinOptions, firmware: &Path, stop: &CancellationToken) -> Result<()> {
+    let territory = tournee_territory::demo::redon()?;
+    let world = demo::world(options.seed, &territory)?;
+    // Sockets want a short path.
+    let folder = tempfile::Builder::new().prefix("box-").tempdir().context("cannot make a folder for the emulator")?;
+    for round in demo_plan(options.vehicle, options.rounds).rounds {
+        let config = EmulatedConfig {
+            seed: options.seed,
+            box_ix: options.vehicle,
+            round,
+            firmware: firmware.to_owned(),
+            folder: folder.path().to_owned(),
+            line: LineConfig::new(&options.port),
+            tap: None,
+        };
+        let one = EmulatedBox::start(Arc::clone(&world), config)?;
+        println!("vehicle {} speaks on {}", options.vehicle, options.port.display());
+        let over = tokio::select! {
+            () = tokio::time::sleep(one.left()) => false,
+            () = stop.cancelled() => true,
+        };
+        println!("drove {:.0} m; {:?}; {:?}", one.driven_m(), one.line().counters(), one.emulator().bus_counters());
+        if over {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -7,12 +7,17 @@
 
 pub mod air;
 mod drive;
+pub mod emulated;
+pub mod emulator;
 mod grid;
 mod layers;
+pub mod line_simulator;
 mod noise;
 mod plan;
 pub mod port;
 mod random;
+mod rider;
+mod rig;
 mod route;
 mod sensors;
 mod town;

@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tournee_link::{Header, MAX_FRAME_BYTES, Message, PROTO, encode};
+use tournee_link::{Header, MAX_FRAME_BYTES, Message, encode};
 
 /// How bad the line is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,19 +25,15 @@ impl Default for LineNoise {
     }
 }
 
-/// The sender's end of the line: numbers messages, frames them, and damages some.
+/// The sender's end of the line: frames messages, and damages some.
 #[derive(Debug)]
 pub(crate) struct Line {
     noise: LineNoise,
     rng: ChaCha8Rng,
-    boot_id: u32,
-    seq: u32,
     frames_sent: u64,
     frames_flipped: u64,
     frames_cut: u64,
     bytes_sent: u64,
-    /// Ticks of the first sample of the acceleration block that is being filled.
-    pub(crate) block_tick_us: u64,
 }
 
 impl Line {
@@ -45,13 +41,10 @@ impl Line {
         Self {
             noise,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            boot_id: 0,
-            seq: 0,
             frames_sent: 0,
             frames_flipped: 0,
             frames_cut: 0,
             bytes_sent: 0,
-            block_tick_us: 0,
         }
     }
 
@@ -60,20 +53,16 @@ impl Line {
         (self.frames_sent, self.frames_flipped, self.frames_cut, self.bytes_sent)
     }
 
-    /// A new boot: its number, and an empty frame that ends whatever the last one left on the line.
-    pub(crate) fn boot(&mut self, boot_id: u32, out: &mut Vec<u8>) {
-        self.boot_id = boot_id;
-        self.seq = 0;
+    /// A new boot: an empty frame ends whatever the last one left on the line.
+    pub(crate) fn boot(&mut self, out: &mut Vec<u8>) {
         out.push(0);
         self.bytes_sent += 1;
     }
 
-    pub(crate) fn send(&mut self, tick_us: u64, message: &Message, out: &mut Vec<u8>) {
-        let header = Header { proto: PROTO, boot_id: self.boot_id, seq: self.seq, tick_us };
-        self.seq = self.seq.wrapping_add(1);
+    pub(crate) fn send(&mut self, header: &Header, message: &Message, out: &mut Vec<u8>) {
         let mut frame = [0_u8; MAX_FRAME_BYTES];
         // MAX_FRAME_BYTES holds every frame; should it not, the sequence number shows the loss.
-        let Ok(len) = encode(&header, message, &mut frame) else { return };
+        let Ok(len) = encode(header, message, &mut frame) else { return };
         self.frames_sent += 1;
         let start = out.len();
         out.extend_from_slice(&frame[..len]);

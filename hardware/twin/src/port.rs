@@ -33,7 +33,12 @@ pub struct TwinPort {
     slave: OwnedFd,
     path: PathBuf,
     stall_limit: Duration,
+    /// What the reader has said and the box has not heard yet.
+    commands: Vec<u8>,
 }
+
+/// More than this cannot wait for the box: what the host says beyond it is lost, and the host asks again.
+const COMMANDS_MAX: usize = 64 * 1024;
 
 impl TwinPort {
     /// Opens a pseudo-terminal in raw mode.
@@ -52,7 +57,7 @@ impl TwinPort {
         for end in [pair.master.as_fd(), pair.slave.as_fd()] {
             fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         }
-        Ok(Self { master: Some(pair.master), slave: pair.slave, path, stall_limit: STALL_LIMIT })
+        Ok(Self { master: Some(pair.master), slave: pair.slave, path, stall_limit: STALL_LIMIT, commands: Vec::new() })
     }
 
     /// The device that the reader opens.
@@ -79,6 +84,10 @@ impl TwinPort {
             twin.next_second(&mut bytes)
         } {
             self.send(&bytes)?;
+            let commands = std::mem::take(&mut self.commands);
+            if !commands.is_empty() {
+                twin.receive(&commands);
+            }
             on_second(instant);
         }
         self.close()
@@ -106,7 +115,7 @@ impl TwinPort {
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            discard_commands(master);
+            take_commands(master, &mut self.commands);
         }
         Ok(())
     }
@@ -142,10 +151,14 @@ impl TwinPort {
     }
 }
 
-/// Reads and forgets what the host sends, so that its side never fills up.
-fn discard_commands(master: &OwnedFd) {
+/// Reads what the host sends, so that its side never fills up.
+fn take_commands(master: &OwnedFd, commands: &mut Vec<u8>) {
     let mut buffer = [0_u8; 256];
-    while matches!(read(master.as_fd(), &mut buffer), Ok(len) if len > 0) {}
+    while let Ok(len @ 1..) = read(master.as_fd(), &mut buffer) {
+        if commands.len() < COMMANDS_MAX {
+            commands.extend_from_slice(buffer.get(..len).unwrap_or_default());
+        }
+    }
 }
 
 fn wait(fd: &OwnedFd, flags: PollFlags, timeout: PollTimeout) -> io::Result<bool> {

@@ -1,13 +1,10 @@
 //! The accelerometer: mounted askew, with bias and noise.
 
-use tournee_link::{ACCEL_BLOCK_MAX, Accel};
-
-use super::body::ODR_HZ;
 use crate::random::{gauss, hash, mix, unit};
 
 const GRAVITY_MPS2: f64 = 9.806_65;
-/// ±4 g in 16 bits.
-const SCALE_UG: u16 = 122;
+/// ±4 g in 16 bits: 8192 units per g.
+const UNITS_PER_MPS2: f64 = 8_192.0 / GRAVITY_MPS2;
 /// 90 µg/√Hz over 200 Hz, a common MEMS part.
 const NOISE_MPS2: f64 = 0.0125;
 /// Largest roll and pitch of the mounting.
@@ -21,7 +18,6 @@ pub(crate) struct Accelerometer {
     bias_mps2: [f64; 3],
     noise: Vec<f32>,
     cursor: usize,
-    block: Accel,
 }
 
 impl Accelerometer {
@@ -34,27 +30,11 @@ impl Accelerometer {
             bias_mps2: [0.15 * draw(3), 0.15 * draw(4), 0.2 * draw(5)],
             noise: (0..1_u64 << 14).map(|n| (NOISE_MPS2 * gauss(mix(seed ^ n))) as f32).collect(),
             cursor: 0,
-            block: Self::empty(),
         }
     }
 
-    fn empty() -> Accel {
-        Accel { odr_hz: ODR_HZ as u16, scale_ug: SCALE_UG, lost: 0, samples: Default::default() }
-    }
-
-    /// Starts an empty block, after a boot.
-    pub(crate) fn restart(&mut self) {
-        self.block = Self::empty();
-    }
-
-    /// Whether the next sample is the first of its block.
-    pub(crate) fn begins(&self) -> bool {
-        self.block.samples.is_empty()
-    }
-
-    /// Takes the vehicle's acceleration (forward, left, up; gravity not included); gives the block when it is full.
-    pub(crate) fn sample(&mut self, [x, y, z]: [f64; 3]) -> Option<Accel> {
-        const UNITS_PER_MPS2: f64 = 1e6 / (SCALE_UG as f64 * GRAVITY_MPS2);
+    /// What the part samples of the vehicle's acceleration (forward, left, up; gravity not included).
+    pub(crate) fn sample(&mut self, [x, y, z]: [f64; 3]) -> [i16; 3] {
         let z = z + GRAVITY_MPS2;
         let mut raw = [0_i16; 3];
         for (axis, value) in raw.iter_mut().enumerate() {
@@ -64,9 +44,7 @@ impl Accelerometer {
             // A cast saturates, as the sensor does.
             *value = (felt * UNITS_PER_MPS2).round_ties_even() as i16;
         }
-        // The block never holds more than it may: it is taken when full.
-        let _ = self.block.samples.push(raw);
-        (self.block.samples.len() == ACCEL_BLOCK_MAX).then(|| std::mem::replace(&mut self.block, Self::empty()))
+        raw
     }
 
     /// Moves the noise on, so that blocks do not repeat in step with the table.

@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use tournee_link::Gnss;
+use tournee_devices::gnss::MotionState;
 
 /// Seconds from power-on to the first fix.
 const COLD_START_S: u32 = 20;
@@ -24,6 +24,15 @@ pub(crate) struct Motion {
     pub(crate) speed_mps: f64,
     /// Radians from east, counter-clockwise.
     pub(crate) angle: f64,
+}
+
+/// What is wrong with a second's fix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Error {
+    /// East and north, metres.
+    pub(crate) at_m: [f64; 2],
+    pub(crate) speed_mps: f64,
+    pub(crate) course_deg: f64,
 }
 
 #[derive(Debug)]
@@ -47,8 +56,8 @@ impl Receiver {
         }
     }
 
-    /// One second on: where the receiver believes to be in metres, or nothing without a fix.
-    pub(crate) fn second(&mut self, at: (f64, f64), rng: &mut ChaCha8Rng) -> Option<(f64, f64)> {
+    /// One second on: how far off the receiver is, metres east and north, or nothing without a fix.
+    pub(crate) fn second(&mut self, rng: &mut ChaCha8Rng) -> Option<Error> {
         let keep = (-1.0 / DRIFT_S).exp();
         let kick = (1.0 - keep * keep).sqrt();
         for axis in &mut self.drift {
@@ -62,15 +71,20 @@ impl Receiver {
         } else if !cold && rng.random::<f64>() < 1.0 / GAP_EVERY_S {
             self.gap_left_s = rng.random_range(5..=20);
         }
-        let [x, y] = self.drift.map(|drift| self.hdop * drift + WHITE_M * rng.sample::<f64, _>(StandardNormal));
-        (!cold && self.gap_left_s == 0).then_some((at.0 + x, at.1 + y))
+        let at_m = self.drift.map(|drift| self.hdop * drift + WHITE_M * rng.sample::<f64, _>(StandardNormal));
+        let error = Error {
+            at_m,
+            speed_mps: 0.08 * rng.sample::<f64, _>(StandardNormal),
+            course_deg: 2.0 * rng.sample::<f64, _>(StandardNormal),
+        };
+        (!cold && self.gap_left_s == 0).then_some(error)
     }
 
-    /// The message of a second with a fix.
-    pub(crate) fn fix(&self, utc_us: i64, motion: Motion, rng: &mut ChaCha8Rng) -> Gnss {
-        let speed = (motion.speed_mps + 0.08 * rng.sample::<f64, _>(StandardNormal)).max(0.0);
-        let course = (90.0 - motion.angle.to_degrees() + 2.0 * rng.sample::<f64, _>(StandardNormal)).rem_euclid(360.0);
-        Gnss {
+    /// What a receiver with a fix believes.
+    pub(crate) fn fix(&self, utc_us: i64, motion: Motion, error: &Error) -> MotionState {
+        let speed = (motion.speed_mps + error.speed_mps).max(0.0);
+        let course = (90.0 - motion.angle.to_degrees() + error.course_deg).rem_euclid(360.0);
+        MotionState {
             utc_us,
             fix: 3,
             sats: (14.0 - 4.0 * self.hdop).round().clamp(6.0, 14.0) as u8,
@@ -88,10 +102,10 @@ impl Receiver {
         }
     }
 
-    /// The message of a second without a fix. The receiver's clock goes on through a gap, but a cold one has none.
-    pub(crate) fn no_fix(&self, utc_us: i64) -> Gnss {
-        Gnss {
-            utc_us: if self.second <= COLD_START_S { 0 } else { utc_us },
+    /// A receiver without a fix. Whether it knows the time is its own matter: a cold one does not.
+    pub(crate) fn no_fix(utc_us: i64) -> MotionState {
+        MotionState {
+            utc_us,
             fix: 0,
             sats: 2,
             hdop_centi: 9_999,

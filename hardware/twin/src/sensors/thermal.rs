@@ -1,7 +1,5 @@
 //! The two infrared cameras: 32 × 24 pixels, 55° × 35°, one to each side.
 
-use tournee_link::{THERMAL_CHUNK_MAX, Thermal};
-
 use crate::air::Sky;
 use crate::random::{gauss, hash, mix, unit};
 use crate::world::{FacadeTruth, Place, SIGHT_STEP_M, World};
@@ -28,7 +26,6 @@ const GROUPS: usize = 3;
 pub(crate) struct Cameras {
     offset_k: [f64; 2],
     noise: Vec<f32>,
-    frame: [u16; 2],
     /// Tangent of each row's elevation.
     rows: [f64; ROWS],
     /// Tangent of each column's azimuth.
@@ -53,36 +50,14 @@ impl Cameras {
         Self {
             offset_k: [1, 2].map(|camera| OFFSET_MAX_K * (2.0 * unit(hash(&[seed, camera])) - 1.0)),
             noise: (0..1_u64 << 12).map(|n| (PIXEL_NOISE_K * 100.0 * gauss(mix(seed ^ n))) as f32).collect(),
-            frame: [0; 2],
             rows: std::array::from_fn(|row| (PITCH_DEG.to_radians() - angle(row, ROWS, FIELD_ROWS_DEG)).tan()),
             columns: std::array::from_fn(|column| angle(column, COLUMNS, FIELD_COLUMNS_DEG).tan()),
         }
     }
 
-    /// Power-on.
-    pub(crate) fn restart(&mut self) {
-        self.frame = [0; 2];
-    }
-
-    /// One picture of one camera (0 left, 1 right), in parts.
-    pub(crate) fn shoot(&mut self, camera: usize, shot: &Shot<'_>, mut on_part: impl FnMut(Thermal)) {
-        let picture = self.picture(camera, shot);
-        let frame = self.frame[camera];
-        self.frame[camera] = frame.wrapping_add(1);
-        // The sensor warms itself.
-        let ambient_cdegc = centi(shot.sky.temp_degc + 6.0);
-        for (chunk, pixels) in picture.chunks(THERMAL_CHUNK_MAX).enumerate() {
-            let mut part = Thermal {
-                camera: camera as u8,
-                frame,
-                chunk: chunk as u8,
-                ambient_cdegc,
-                pixels_cdegc: Default::default(),
-            };
-            // A chunk fits by construction.
-            let _ = part.pixels_cdegc.extend_from_slice(pixels);
-            on_part(part);
-        }
+    /// What one camera (0 left, 1 right) sees, 0.01 °C, and the temperature of its array: the part warms itself.
+    pub(crate) fn shoot(&self, camera: usize, shot: &Shot<'_>) -> ([i16; COLUMNS * ROWS], i16) {
+        (self.picture(camera, shot), centi(shot.sky.temp_degc + 6.0))
     }
 
     fn picture(&self, camera: usize, shot: &Shot<'_>) -> [i16; COLUMNS * ROWS] {
