@@ -45,7 +45,7 @@ pub struct Devices<I, P> {
 }
 
 impl<I: I2c, P: Write> Devices<I, P> {
-    /// Nothing is set up yet. `fast` gives handles on the bus of accelerometer and cameras (1 MHz), `slow` on that of the
+    /// Nothing is set up yet. `fast` gives handles on the bus of accelerometer and cameras (400 kHz), `slow` on that of the
     /// others (100 kHz); they may be the same.
     pub fn new(mut fast: impl FnMut() -> I, mut slow: impl FnMut() -> I, pm_serial: P) -> Self {
         // The electrodes stay below 2 V; the divided supply reaches 2.7 V at 30 V.

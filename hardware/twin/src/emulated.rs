@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tournee_devices::Sensors;
 use tournee_devices::gnss::UbloxReceiver;
+use tournee_devices::pm_serial::PmSerial;
 
 use crate::drive::{SAMPLES_PER_STEP, STEPS_PER_S};
 use crate::emulator::{Emulator, EmulatorConfig, EmulatorError, Wiring};
@@ -21,7 +22,7 @@ use crate::rider::Rider;
 use crate::sensors::body::ODR_HZ;
 use crate::world::World;
 
-/// How often the satellite receiver is looked at.
+/// How often the parts on serial lines are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What to switch on.
@@ -41,6 +42,8 @@ pub struct EmulatedConfig {
     pub line: LineConfig,
     /// A file that takes what the box says, before the line's faults.
     pub tap: Option<PathBuf>,
+    /// A particulate sensor on the serial line, beside the one on the bus: [`PmSerial::pmsx003`] or [`PmSerial::sds011`].
+    pub pm_serial: Option<PmSerial>,
 }
 
 /// Why there is no such box.
@@ -62,6 +65,7 @@ struct Feeder {
     rider: Rider,
     sensors: Sensors,
     receiver: UbloxReceiver,
+    pm_serial: Option<PmSerial>,
     round: Round,
     /// Number of the next acceleration sample.
     sample: u64,
@@ -84,6 +88,9 @@ impl Feeder {
                 let moment = self.rider.step(utc_us, step, &mut self.sensors);
                 if let Some(motion) = moment.motion {
                     self.receiver.set_motion(at_us, motion);
+                }
+                if let (Some(part), Some([pm1, pm25, pm10])) = (&mut self.pm_serial, moment.dust_dugm3) {
+                    part.set_mass(pm1, pm25, pm10);
                 }
             }
             let raw = self.rider.sample();
@@ -124,7 +131,7 @@ impl EmulatedBox {
     /// # Errors
     /// [`EmulatedError`], which says what to install or build.
     pub fn start(world: Arc<World>, config: EmulatedConfig) -> Result<Self, EmulatedError> {
-        let EmulatedConfig { seed, box_ix, round, firmware, folder, line, tap } = config;
+        let EmulatedConfig { seed, box_ix, round, firmware, folder, line, tap, pm_serial } = config;
         let seed = hash(&[world.seed, seed, u64::from(box_ix)]);
         let mut rider = Rider::new(world, seed);
         rider.boot(&round);
@@ -132,13 +139,14 @@ impl EmulatedBox {
             rider,
             sensors: Sensors::new(hash(&[seed, 67])),
             receiver: UbloxReceiver::new(),
+            pm_serial,
             round,
             sample: 0,
         }));
         let started = Instant::now();
         let since = move || u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         let on_bus = Arc::clone(&feeder);
-        let on_gnss = Arc::clone(&feeder);
+        let (on_gnss, on_pm) = (Arc::clone(&feeder), Arc::clone(&feeder));
         let wiring = Wiring::new(move |_, address, ops| {
             let now_us = since();
             let mut feeder = lock(&on_bus);
@@ -148,6 +156,12 @@ impl EmulatedBox {
         .with_gnss(move |bytes| {
             lock(&on_gnss).receiver.receive(bytes);
             // What it answers comes with the next look.
+            Vec::new()
+        })
+        .with_pm(move |bytes| {
+            if let Some(part) = &mut lock(&on_pm).pm_serial {
+                part.write(since(), bytes);
+            }
             Vec::new()
         });
         let config = EmulatorConfig {
@@ -170,8 +184,8 @@ impl EmulatedBox {
         let ticker = {
             let (emulator, feeder, stop) = (Arc::clone(&emulator), Arc::clone(&feeder), Arc::clone(&stop));
             std::thread::Builder::new()
-                .name("satellites".to_owned())
-                .spawn(move || satellites(&emulator, &feeder, &stop, since))
+                .name("serial parts".to_owned())
+                .spawn(move || serial_parts(&emulator, &feeder, &stop, since))
                 .map_err(EmulatedError::Thread)?
         };
         let duration = Duration::from_secs(u64::from(round.duration_s));
@@ -227,17 +241,21 @@ impl Drop for EmulatedBox {
     }
 }
 
-/// The receiver's bytes and pulse, when they are due.
-fn satellites(emulator: &Emulator, feeder: &Mutex<Feeder>, stop: &AtomicBool, now_us: impl Fn() -> u64) {
-    let mut bytes = Vec::new();
+/// What the parts on serial lines say, and the receiver's pulse, when they are due.
+fn serial_parts(emulator: &Emulator, feeder: &Mutex<Feeder>, stop: &AtomicBool, now_us: impl Fn() -> u64) {
+    let (mut bytes, mut dust) = (Vec::new(), Vec::new());
     while !stop.load(Ordering::Relaxed) {
         bytes.clear();
+        dust.clear();
         let mut edges = 0;
         {
             let now_us = now_us();
             let mut feeder = lock(feeder);
             feeder.catch_up(now_us);
             feeder.receiver.poll(now_us, |said| bytes.extend_from_slice(said), |_| edges += 1);
+            if let Some(part) = &mut feeder.pm_serial {
+                part.poll(now_us, |said| dust.extend_from_slice(said));
+            }
         }
         for _ in 0..edges {
             if emulator.pps().is_err() {
@@ -245,6 +263,9 @@ fn satellites(emulator: &Emulator, feeder: &Mutex<Feeder>, stop: &AtomicBool, no
             }
         }
         if !bytes.is_empty() && emulator.gnss_send(&bytes).is_err() {
+            return;
+        }
+        if !dust.is_empty() && emulator.pm_send(&dust).is_err() {
             return;
         }
         std::thread::sleep(LOOK_EVERY);

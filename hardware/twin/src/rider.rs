@@ -54,6 +54,8 @@ pub(crate) struct Moment {
     pub(crate) motion: Option<MotionState>,
     /// What the modem said.
     pub(crate) modem: Option<ModemLine>,
+    /// Dust, for a sensor that is not on the bus: PM1, PM2.5, PM10 in 0.1 µg/m³.
+    pub(crate) dust_dugm3: Option<[u16; 3]>,
 }
 
 impl Rider {
@@ -102,12 +104,14 @@ impl Rider {
             self.error = self.receiver.second(&mut self.rng);
         }
         let mut moment =
-            Moment { motion: Some(self.motion(&world, at, utc_us + 100_000 * i64::from(step))), modem: None };
+            Moment { motion: Some(self.motion(&world, at, utc_us + 100_000 * i64::from(step))), ..Moment::default() };
         match step {
             1 => sensors.bme280.set_climate(climate(&sky)),
             2 => {
                 let particles = self.dust(&world, &sky, at);
                 sensors.sps30.set_particles(particles);
+                let [pm1, pm25, _, pm10] = particles.mass_ugm3;
+                moment.dust_dugm3 = Some([pm1, pm25, pm10].map(|ugm3| (ugm3 * 10.0).round() as u16));
             }
             3 => {
                 let (working_uv, auxiliary_uv) = self.no2(&world, &sky, at);

@@ -19,14 +19,14 @@ use tournee_nucleo_g474::timing::{self, CLOCK_HZ};
 
 use crate::Irqs;
 
-/// The longest transaction, 1664 bytes of a camera, takes some 20 ms.
+/// The longest transaction, a burst of the accelerometer's FIFO on the fast bus or a reading of the slow one, takes some 10 ms.
 const TIMEOUT: Duration = Duration::from_millis(50);
 /// Half a clock of the bus clear, in cycles of the core: 5 µs.
 const HALF_CLOCK_CYCLES: u32 = CLOCK_HZ / 200_000;
 /// Clocks after which a part has shifted out its byte and seen no acknowledge.
 const CLEAR_CLOCKS: usize = 9;
 
-/// Accelerometer and cameras, 1 MHz.
+/// Accelerometer and cameras, 400 kHz: what the cameras' EEPROM bears.
 pub struct Fast {
     /// The peripheral.
     pub i2c: Peri<'static, peripherals::I2C1>,
@@ -122,9 +122,7 @@ impl Wires {
         match self {
             Self::Fast(wires) => {
                 clear!(wires);
-                // The 20 mA drive that 1 MHz needs (RM0440, SYSCFG_CFGR1).
-                pac::SYSCFG.cfgr1().modify(|register| register.set_i2c1_fmp(true));
-                driver!(wires, pac::I2C1, 1_000_000, timing::FAST)
+                driver!(wires, pac::I2C1, 400_000, timing::FAST)
             }
             Self::Slow(wires) => {
                 clear!(wires);
