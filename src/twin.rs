@@ -69,6 +69,7 @@ async fn emulate(options: &TwinOptions, firmware: &Path, stop: &CancellationToke
             folder: folder.path().to_owned(),
             line: LineConfig::new(&options.port),
             tap: None,
+            pm_serial: None,
         };
         let one = EmulatedBox::start(Arc::clone(&world), config)?;
         println!("vehicle {} speaks on {}", options.vehicle, options.port.display());

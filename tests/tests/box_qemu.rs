@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tournee_devices::Part;
-use tournee_link::{BoxConfig, Command, Decoder, Event, Message, Outcome, SensorId};
+use tournee_devices::pm_serial::PmSerial;
+use tournee_link::{BoxConfig, Command, Decoder, Event, Message, Outcome, PM_NOT_MEASURED, PmPart, SensorId};
 use tournee_tests::{BoxLine, Running, binary, firmware, free_port, wait_until};
 use tournee_twin::emulated::{EmulatedBox, EmulatedConfig};
 use tournee_twin::line_simulator::LineConfig;
@@ -29,6 +30,10 @@ struct Bench {
 
 impl Bench {
     fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    fn start_with(pm_serial: Option<PmSerial>) -> Result<Self> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::Builder::new().prefix("box-").tempdir()?;
         let world = Arc::new(World::new(3, Town::grid(6, 6, 100.0))?);
@@ -41,6 +46,7 @@ impl Bench {
             folder: folder.path().to_owned(),
             line: LineConfig::new(folder.path().join("tty")),
             tap: Some(folder.path().join("clean")),
+            pm_serial,
         };
         Ok(Self { one: EmulatedBox::start(world, config)?, folder, _turn: turn })
     }
@@ -351,5 +357,35 @@ fn an_installer_configures_tests_and_updates_the_box_over_its_line() -> Result<(
     let boots = bench.one.emulator().boots()?;
     expect(&["reboot"], &["started by  asked", "generation 0"])?;
     ensure!(bench.one.emulator().boots()? == boots + 1, "one new boot");
+    Ok(())
+}
+
+#[test]
+fn particulate_sensors_of_the_serial_line_serve_as_well() -> Result<()> {
+    for (part, model) in [(PmPart::Pmsx003, PmSerial::pmsx003()), (PmPart::Sds011, PmSerial::sds011())] {
+        let bench = Bench::start_with(Some(model))?;
+        let mut line = BoxLine::open(&bench.tty())?;
+        let on_the_bus = line.wait_for("dust from the bus", Duration::from_secs(15), |_, message| match message {
+            Message::Pm(pm) if pm.status == 0 => Some(pm.pm25_dugm3),
+            _ => None,
+        })?;
+        let config = BoxConfig { generation: 1, pm_part: part as u8, ..BoxConfig::DEFAULT };
+        ensure!(line.ask(Command::SetConfig(config))? == Outcome::Done(0), "configuration");
+        bench.one.with_sensors(|_, parts| parts.unplug(Part::Sps30));
+        line.said.clear();
+        line.hear(Duration::from_secs(8))?;
+        let heard: Vec<_> = line
+            .said
+            .iter()
+            .filter_map(|(_, message)| match message {
+                Message::Pm(pm) if pm.status == 0 => Some(*pm),
+                _ => None,
+            })
+            .collect();
+        println!("{part:?}: {} readings in 8 s, the last {:?}; from the bus {on_the_bus}", heard.len(), heard.last());
+        ensure!(heard.len() >= 4, "only {} readings of the {part:?}", heard.len());
+        ensure!(heard.iter().all(|pm| (pm.pm1_dugm3 == PM_NOT_MEASURED) == (part == PmPart::Sds011)), "{heard:?}");
+        ensure!(heard.iter().all(|pm| pm.pm25_dugm3 > 0 && pm.pm25_dugm3 < pm.pm10_dugm3), "{heard:?}");
+    }
     Ok(())
 }
