@@ -1,6 +1,6 @@
 //! What waits for the line: in order, bounded, numbered before it waits.
 
-use heapless::Vec;
+use heapless::Deque;
 use tournee_link::{Header, Message, PROTO};
 
 /// Messages that may wait.
@@ -53,7 +53,7 @@ impl Class {
 pub struct SendQueue {
     boot_id: u32,
     next_seq: u32,
-    waiting: Vec<(Header, Message), QUEUE_CAPACITY>,
+    waiting: Deque<(Header, Message), QUEUE_CAPACITY>,
     drops: [u32; 4],
 }
 
@@ -61,7 +61,7 @@ impl SendQueue {
     /// Empty, at the start of a boot.
     #[must_use]
     pub const fn new(boot_id: u32) -> Self {
-        Self { boot_id, next_seq: 0, waiting: Vec::new(), drops: [0; 4] }
+        Self { boot_id, next_seq: 0, waiting: Deque::new(), drops: [0; 4] }
     }
 
     /// Numbers a message and lets it wait.
@@ -78,17 +78,29 @@ impl SendQueue {
             if worst < class {
                 return;
             }
-            if let Some(oldest) = self.waiting.iter().position(|(_, waiting)| Class::of(waiting) == worst) {
-                self.waiting.remove(oldest);
-            }
+            self.drop_oldest(worst);
         }
         // There is room now.
-        let _ = self.waiting.push((header, message));
+        let _ = self.waiting.push_back((header, message));
+    }
+
+    /// Takes the oldest of a class out; the order of the others stays. Each moves once, which a full line has time for.
+    fn drop_oldest(&mut self, class: Class) {
+        let mut found = false;
+        for _ in 0..self.waiting.len() {
+            let Some(entry) = self.waiting.pop_front() else { return };
+            if !found && Class::of(&entry.1) == class {
+                found = true;
+            } else {
+                // It has just been taken out.
+                let _ = self.waiting.push_back(entry);
+            }
+        }
     }
 
     /// The next message for the line.
     pub fn pop(&mut self) -> Option<(Header, Message)> {
-        (!self.waiting.is_empty()).then(|| self.waiting.remove(0))
+        self.waiting.pop_front()
     }
 
     /// Whether nothing waits.

@@ -57,7 +57,8 @@ pub struct TwinBox {
     seed: u64,
     number: u32,
     rider: Rider,
-    rig: Option<Rig>,
+    /// Boxed: 40 kB, handed to and fro at every step.
+    rig: Option<Box<Rig>>,
     line: Line,
     round: usize,
     /// Seconds since the start of the round; none while the box is off.
@@ -146,7 +147,7 @@ impl TwinBox {
             trial: 0,
         };
         self.line.boot(out);
-        self.rig = Some(Rig::boot(hash(&[self.seed, 67]), boot_id, &identity));
+        self.rig = Some(Box::new(Rig::boot(hash(&[self.seed, 67]), boot_id, &identity)));
     }
 
     fn drive(&mut self, round: &Round, second: u32, out: &mut Vec<u8>) {
