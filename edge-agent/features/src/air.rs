@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tournee_link::{Climate, Co2, No2, Pm};
+use tournee_link::{Climate, Co2, No2, PM_NOT_MEASURED, Pm};
 use tournee_payload::{Sample, Stream};
 
 use crate::profile::AirProfile;
@@ -157,7 +157,8 @@ impl AirStage {
         let co2 = valid(&self.co2, oldest_us, &mut bits);
         let no2 = valid(&self.no2, oldest_us, &mut bits);
         if let Some(pm) = pm {
-            sample.set(ids::air::PM1, Some(i64::from(pm.pm1_dugm3)));
+            let pm1 = Some(pm.pm1_dugm3).filter(|pm1| *pm1 != PM_NOT_MEASURED);
+            sample.set(ids::air::PM1, pm1.map(i64::from));
             sample.set(ids::air::PM25, Some(i64::from(pm.pm25_dugm3)));
             sample.set(ids::air::PM10, Some(i64::from(pm.pm10_dugm3)));
         }

@@ -31,6 +31,14 @@ enum Where {
     None,
 }
 
+/// What the last health message of the box said; none for what it cannot tell.
+#[derive(Clone, Copy, Debug)]
+struct BoxHealth {
+    queue_drops: i64,
+    supply_mv: Option<u16>,
+    mcu_ddegc: Option<i16>,
+}
+
 #[derive(Clone, Debug)]
 struct Draft {
     tick_us: i64,
@@ -76,7 +84,7 @@ pub struct Boot {
     trim: Trim,
     last_track_us: Option<i64>,
     last_health_us: i64,
-    health: Option<tournee_link::Health>,
+    health: Option<BoxHealth>,
     waiting: VecDeque<Draft>,
     unused: Unused,
 }
@@ -143,8 +151,31 @@ impl Boot {
             Message::Gnss(gnss) => return self.fix(tick_us, gnss),
             Message::Pps(pps) => return self.clock.observe(tick_us, pps.utc_us, Source::Pps),
             Message::Accel(accel) => return self.accel(tick_us, accel),
-            Message::Health(health) => return self.health = Some(*health),
-            Message::Hello(_) => return,
+            Message::Health(health) => {
+                self.health = Some(BoxHealth {
+                    queue_drops: health.queue_drops.into(),
+                    supply_mv: Some(health.supply_mv),
+                    mcu_ddegc: Some(health.mcu_ddegc),
+                });
+                return;
+            }
+            Message::HealthV2(health) => {
+                self.health = Some(BoxHealth {
+                    queue_drops: health.queue_drops.iter().map(|drops| i64::from(*drops)).sum(),
+                    supply_mv: (health.supply_mv > 0).then_some(health.supply_mv),
+                    mcu_ddegc: (health.mcu_ddegc > i16::MIN).then_some(health.mcu_ddegc),
+                });
+                return;
+            }
+            // About the box and the line, not about the street: the agent's own business.
+            Message::Hello(_)
+            | Message::HelloV2(_)
+            | Message::TimeSync(_)
+            | Message::Ack(_)
+            | Message::Nak(_)
+            | Message::Config(_)
+            | Message::SelfTest(_)
+            | Message::SensorState(_) => return,
             Message::Pm(reading) => self.air.pm(tick_us, reading),
             Message::Climate(reading) => self.air.climate(tick_us, reading),
             Message::Co2(reading) => self.air.co2(tick_us, reading),
@@ -233,9 +264,9 @@ impl Boot {
     /// Queues a health row that the caller has filled with its own counters.
     pub fn push_health(&mut self, mut sample: Sample) {
         if let Some(health) = &self.health {
-            sample.set(ids::health::QUEUE_DROPS, Some(i64::from(health.queue_drops)));
-            sample.set(ids::health::SUPPLY, Some(i64::from(health.supply_mv)));
-            sample.set(ids::health::MCU, Some(i64::from(health.mcu_ddegc)));
+            sample.set(ids::health::QUEUE_DROPS, Some(health.queue_drops));
+            sample.set(ids::health::SUPPLY, health.supply_mv.map(i64::from));
+            sample.set(ids::health::MCU, health.mcu_ddegc.map(i64::from));
         }
         sample.set(ids::FLAGS, Some(0));
         self.waiting.push_back(Draft { tick_us: self.now_us, place: Where::None, sample });

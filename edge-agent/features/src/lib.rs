@@ -3,6 +3,7 @@
 
 pub mod air;
 mod boot;
+pub mod calibration;
 pub mod clock;
 pub mod flags;
 pub mod geo;

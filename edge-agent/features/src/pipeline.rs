@@ -4,6 +4,7 @@ use tournee_link::{Header, Message};
 use tournee_payload::{Sample, Stream};
 
 use crate::boot::{Boot, TICK_MAX_US, Unused};
+use crate::calibration::Correction;
 use crate::ids;
 use crate::profile::VehicleProfile;
 
@@ -37,6 +38,7 @@ pub struct PipelineCounters {
 #[derive(Debug)]
 pub struct Pipeline {
     profile: VehicleProfile,
+    correction: Correction,
     boot: Option<Boot>,
     line: LineCounters,
     done: PipelineCounters,
@@ -46,7 +48,8 @@ impl Pipeline {
     /// A pipeline that has seen nothing yet.
     #[must_use]
     pub fn new(profile: VehicleProfile) -> Self {
-        Self { profile, boot: None, line: LineCounters::default(), done: PipelineCounters::default() }
+        let correction = Correction::new(&profile);
+        Self { profile, correction, boot: None, line: LineCounters::default(), done: PipelineCounters::default() }
     }
 
     /// What was counted so far.
@@ -73,7 +76,7 @@ impl Pipeline {
             self.boot = Some(Boot::new(header.boot_id, first_tick_us, &self.profile));
         }
         let Some(boot) = &mut self.boot else { return };
-        boot.feed(header, message, out);
+        boot.feed(header, &self.correction.apply(message), out);
         if boot.health_is_due() {
             self.push_health();
         }

@@ -75,6 +75,27 @@ profile! {
         /// How long samples wait for the first fix of a boot.
         wait_first_fix_s: i64,
     }
+    /// Serial numbers of the fitted sensors, empty where none is named: which calibration files are meant.
+    sensors: SensorSerials {
+        /// NO2 cell.
+        no2: String,
+        /// Particulate sensor.
+        pm: String,
+        /// CO2 sensor.
+        co2: String,
+        /// Temperature, humidity and pressure.
+        climate: String,
+        /// Accelerometer.
+        accel: String,
+        /// Left infrared camera.
+        camera_left: String,
+        /// Right infrared camera.
+        camera_right: String,
+        /// Box whose supply divider was measured.
+        supply: String,
+        /// Modem antenna.
+        antenna: String,
+    }
     /// Ticks to position.
     geotag: GeotagProfile {
         /// Smallest believed fix kind.
@@ -122,6 +143,14 @@ profile! {
         transient_window_s: i64,
         /// …for this long.
         transient_hold_s: i64,
+        /// Added to the CO2 reading.
+        co2_offset_ppm: f64,
+        /// Added to the air temperature.
+        temp_offset_k: f64,
+        /// Added to the relative humidity.
+        rh_offset_pct: f64,
+        /// Added to the air pressure.
+        pressure_offset_pa: f64,
     }
     /// Road roughness and events.
     road: RoadProfile {
@@ -163,6 +192,10 @@ profile! {
         event_merge_m: f64,
         /// Smallest peak of an event.
         event_min_peak_mps2: f64,
+        /// Bias of the accelerometer's axes.
+        accel_bias_mps2: [f64; 3],
+        /// Scale of its axes: `true = (reading − bias) × scale`.
+        accel_scale: [f64; 3],
     }
     /// Modem.
     mobile: MobileProfile {
@@ -203,6 +236,10 @@ profile! {
         ambient_max_degc: f64,
         /// Angles of the left and right camera from the direction of travel.
         camera_offset_deg: [f64; 2],
+        /// Gain of the left and right camera: `true = gain × reading + shift`, °C.
+        camera_gain: [f64; 2],
+        /// Shift of the left and right camera.
+        camera_shift_k: [f64; 2],
     }
     /// Positions.
     track: TrackProfile {
@@ -222,6 +259,10 @@ profile! {
     health: HealthProfile {
         /// Box time between two rows.
         interval_s: i64,
+        /// Gain of the supply voltage: `true = gain × reading + offset`.
+        supply_gain: f64,
+        /// Offset of the supply voltage.
+        supply_offset_mv: f64,
     }
 }
 
@@ -246,7 +287,11 @@ impl VehicleProfile {
         Self::try_from(overrides.parse::<toml::Table>()?)
     }
 
-    fn check(self) -> Result<Self, ProfileError> {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first impossible value.
+    pub fn check(self) -> Result<Self, ProfileError> {
         let positive = [
             ("road.window_m", self.road.window_m),
             ("road.reference_speed_kmh", self.road.reference_speed_kmh),
@@ -267,6 +312,32 @@ impl VehicleProfile {
         for (key, value) in [("trim.first_m", self.trim.first_m), ("trim.last_m", self.trim.last_m)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(ProfileError::Value { key, value, expected: "0 or more metres" });
+            }
+        }
+        let factors = self.road.accel_scale.iter().map(|scale| ("road.accel_scale", *scale));
+        let factors = factors.chain(self.thermal.camera_gain.iter().map(|gain| ("thermal.camera_gain", *gain)));
+        for (key, value) in factors.chain([("health.supply_gain", self.health.supply_gain)]) {
+            if !(0.5..=2.0).contains(&value) {
+                return Err(ProfileError::Value {
+                    key,
+                    value,
+                    expected: "0.5 to 2: more is a fault, not a calibration",
+                });
+            }
+        }
+        let offsets = [
+            ("air.co2_offset_ppm", self.air.co2_offset_ppm),
+            ("air.temp_offset_k", self.air.temp_offset_k),
+            ("air.rh_offset_pct", self.air.rh_offset_pct),
+            ("air.pressure_offset_pa", self.air.pressure_offset_pa),
+            ("health.supply_offset_mv", self.health.supply_offset_mv),
+        ];
+        let offsets =
+            offsets.into_iter().chain(self.road.accel_bias_mps2.iter().map(|it| ("road.accel_bias_mps2", *it)));
+        for (key, value) in offsets.chain(self.thermal.camera_shift_k.iter().map(|it| ("thermal.camera_shift_k", *it)))
+        {
+            if !value.is_finite() {
+                return Err(ProfileError::Value { key, value, expected: "a number" });
             }
         }
         if self.air.no2_n_t.is_empty() {
