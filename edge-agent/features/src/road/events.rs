@@ -105,6 +105,13 @@ impl Scorer {
         self.before = thinned;
     }
 
+    /// Time of the largest sample so far of a peak that is still open. Samples from there on have to wait: what they are
+    /// is not known yet.
+    #[must_use]
+    pub fn open_us(&self) -> Option<i64> {
+        self.open.map(|(peak, _)| peak.t_us)
+    }
+
     /// Ends an open peak.
     pub fn close(&mut self, peaks: &mut Vec<Peak>) {
         peaks.extend(self.open.take().map(|(peak, _)| peak));

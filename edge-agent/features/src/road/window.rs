@@ -5,136 +5,27 @@
 
 use std::collections::VecDeque;
 
+use super::bumps::Bumps;
+use super::chain::Chain;
 use super::events::{Peak, Scorer};
-use super::filter::{Band, Vertical};
+use super::items::{RoadCounts, RoadEvent, RoadItem};
 use super::motion::{At, Motion, Stretch};
-use crate::flags;
+use super::mounting::{Estimator, Mounting};
+use super::open::{Open, number_at};
+use super::ppe::Score;
 use crate::profile::RoadProfile;
 
 /// Samples from which rate and gravity are guessed at every start.
 const START_SAMPLES: usize = 64;
-/// A window of which more than one sample in this many was taken while the filters settled has no roughness.
-const SETTLING_SHARE: u64 = 10;
 /// Filtered samples that may wait for fixes.
 const WAIT_MAX: usize = 131_072;
-
-/// One window of road.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoadWindow {
-    /// Time of its first sample.
-    pub start_us: i64,
-    /// Time of its last sample.
-    pub end_us: i64,
-    /// Time at the middle of its travel, to which position and course belong.
-    pub mid_us: i64,
-    /// Latitude at the middle, degrees.
-    pub lat_deg: f64,
-    /// Longitude at the middle, degrees.
-    pub lon_deg: f64,
-    /// Course at the middle.
-    pub heading_deg: Option<f64>,
-    /// Mean speed.
-    pub speed_mps: f64,
-    /// Travel.
-    pub length_m: f64,
-    /// RMS of vertical acceleration in the band, m/s².
-    pub rms_mps2: Option<f64>,
-    /// Speed-neutral roughness; empty when a gate is closed.
-    pub rough_mps2: Option<f64>,
-    /// Largest absolute vertical acceleration.
-    pub peak_mps2: Option<f64>,
-    /// Samples that count.
-    pub samples: u64,
-    /// Samples left out because the filters had just started.
-    pub settling: u64,
-    /// Events that begin in the window.
-    pub events: u64,
-    /// Gates and other bits of [`flags`].
-    pub flags: u32,
-}
-
-/// A pothole or bump.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RoadEvent {
-    /// Time of the peak.
-    pub t_us: i64,
-    /// Latitude, degrees.
-    pub lat_deg: f64,
-    /// Longitude, degrees.
-    pub lon_deg: f64,
-    /// Course.
-    pub heading_deg: Option<f64>,
-    /// Speed.
-    pub speed_mps: f64,
-    /// Largest absolute vertical acceleration.
-    pub peak_mps2: f64,
-    /// Its robust z.
-    pub z: f64,
-    /// Bits of [`flags`].
-    pub flags: u32,
-    travel_m: f64,
-}
-
-/// What comes out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RoadItem {
-    /// A window.
-    Window(RoadWindow),
-    /// An event.
-    Event(RoadEvent),
-}
-
-/// Where every acceleration sample went that is in no window.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RoadCounts {
-    /// Samples taken.
-    pub taken: u64,
-    /// Not finite, or not later than the one before by more than a block can overlap.
-    pub refused: u64,
-    /// Before the first fix.
-    pub before_first_fix: u64,
-    /// In a hole between fixes.
-    pub in_fix_gap: u64,
-    /// After the last fix.
-    pub after_last_fix: u64,
-    /// In windows, counted or settling.
-    pub in_windows: u64,
-    /// Fixes not later than the one before, or not finite.
-    pub fixes_refused: u64,
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Filtered {
     t_us: i64,
-    a: f64,
-    settled: bool,
-}
-
-#[derive(Debug)]
-struct Chain {
-    vertical: Vertical,
-    band: Band,
-    settled_from_us: i64,
-}
-
-#[derive(Debug)]
-struct Open {
-    number: i64,
-    start_us: i64,
-    end_us: i64,
-    start_m: f64,
-    end_m: f64,
-    mid: Option<(i64, Stretch)>,
-    squares: f64,
-    peak: f64,
-    samples: u64,
-    settling: u64,
-    events: u64,
-    slowest_mps: f64,
-    fastest_mps: f64,
-    accel_mps2: f64,
-    yaw_degps: f64,
-    bits: u32,
+    /// Vertical, filtered; none while the filters settle.
+    a: Option<f64>,
+    raw: [f32; 3],
 }
 
 /// Builds windows and events. Times are microseconds of any one clock.
@@ -154,8 +45,14 @@ pub struct WindowBuilder {
     scorer: Scorer,
     peaks: VecDeque<Peak>,
     motion: Motion,
+    mounting: Estimator,
+    moved: bool,
+    scores: VecDeque<Score>,
+    /// Up to here the scores are known.
+    scores_until_us: i64,
     open: Option<Open>,
-    event: Option<RoadEvent>,
+    bumps: Bumps,
+    events: Vec<RoadEvent>,
     counts: RoadCounts,
     items: Vec<RoadItem>,
 }
@@ -179,8 +76,13 @@ impl WindowBuilder {
             block_start_us: None,
             peaks: VecDeque::new(),
             motion: Motion::default(),
+            mounting: Estimator::default(),
+            moved: false,
+            scores: VecDeque::new(),
+            scores_until_us: i64::MIN,
             open: None,
-            event: None,
+            bumps: Bumps::default(),
+            events: Vec::new(),
             counts: RoadCounts::default(),
             items: Vec::new(),
         }
@@ -198,7 +100,13 @@ impl WindowBuilder {
     /// Where the samples went.
     #[must_use]
     pub fn counts(&self) -> RoadCounts {
-        self.counts
+        RoadCounts { moved: self.mounting.moved(), ..self.counts }
+    }
+
+    /// How the sensor sits in the vehicle, once the drive has told.
+    #[must_use]
+    pub fn mounting(&self) -> Option<&Mounting> {
+        self.mounting.mounting()
     }
 
     /// Finished windows and events, in order of their ends.
@@ -214,6 +122,7 @@ impl WindowBuilder {
     /// Takes a fix: position in degrees, speed in m/s, course in degrees.
     pub fn push_motion(&mut self, t_us: i64, lat_deg: f64, lon_deg: f64, speed_mps: f64, heading_deg: Option<f64>) {
         if self.motion.push(t_us, lat_deg, lon_deg, speed_mps, heading_deg, self.gap_us) {
+            self.mounting.push_fix(t_us, speed_mps, heading_deg);
             self.advance(false);
         } else {
             self.counts.fixes_refused += 1;
@@ -241,8 +150,13 @@ impl WindowBuilder {
             }
         }
         self.last_us = Some(t_us);
+        self.mounting.push_accel(t_us, &a_mps2);
         if self.chain.is_some() {
             self.filter(t_us, &a_mps2);
+            if std::mem::take(&mut self.moved) {
+                // What the filters hold is of another direction.
+                self.restart();
+            }
         } else {
             self.start.push((t_us, a_mps2));
             if self.start.len() >= START_SAMPLES {
@@ -264,29 +178,14 @@ impl WindowBuilder {
             self.begin();
         }
         self.chain = None;
+        self.mounting.lost();
+        self.scores_until_us = self.last_us.unwrap_or(self.scores_until_us);
         self.score(true);
     }
 
     fn begin(&mut self) {
         let start = std::mem::take(&mut self.start);
-        let (Some((first_us, _)), count) = (start.first().copied(), start.len() as f64) else { return };
-        let rate_hz = self.rate_hz.unwrap_or_else(|| {
-            let mut steps: Vec<f64> =
-                start.windows(2).filter_map(|pair| Some((pair.get(1)?.0 - pair.first()?.0) as f64)).collect();
-            let (step_us, _) = super::events::median_and_mad(&mut steps);
-            if step_us > 0.0 { 1e6 / step_us } else { 100.0 }
-        });
-        let mut gravity = [0.0; 3];
-        for (_, a) in &start {
-            for (sum, a) in gravity.iter_mut().zip(a) {
-                *sum += a / count;
-            }
-        }
-        self.chain = Some(Chain {
-            vertical: Vertical::new(gravity, self.profile.gravity_cutoff_hz, rate_hz),
-            band: Band::new(self.profile.high_pass_hz, self.profile.low_pass_hz, rate_hz),
-            settled_from_us: first_us.saturating_add((self.profile.settle_s * 1e6) as i64),
-        });
+        self.chain = Chain::new(&start, self.rate_hz, &self.profile);
         for (t_us, a) in &start {
             self.filter(*t_us, a);
         }
@@ -297,23 +196,37 @@ impl WindowBuilder {
     #[inline]
     fn filter(&mut self, t_us: i64, a_mps2: &[f64; 3]) {
         let Some(chain) = &mut self.chain else { return };
-        let a = chain.band.step(chain.vertical.step(a_mps2));
-        let settled = t_us >= chain.settled_from_us;
-        self.waiting.push_back(Filtered { t_us, a, settled });
+        let (a, score) = chain.step(t_us, a_mps2);
+        if let Some(score) = score {
+            self.scores_until_us = score.end_us;
+            self.scores.push_back(score);
+        } else if !chain.scores() {
+            self.scores_until_us = t_us;
+        }
+        self.waiting.push_back(Filtered { t_us, a, raw: a_mps2.map(|a| a as f32) });
         let from_us = *self.block_start_us.get_or_insert(t_us);
         if t_us.saturating_sub(from_us) >= self.block_us {
             self.score(false);
             self.block_start_us = Some(t_us);
+            self.straighten(t_us);
             self.advance(false);
         }
+    }
+
+    /// Gives the found mounting to the filters, and notices when it is no longer right.
+    fn straighten(&mut self, now_us: i64) {
+        let Some(chain) = &mut self.chain else { return };
+        let gravity = *chain.gravity();
+        self.moved |= self.mounting.is_moved(now_us, &gravity);
+        chain.set_up(self.mounting.agreed_up(&gravity));
     }
 
     fn score(&mut self, ends: bool) {
         let mut peaks = Vec::new();
         if self.scored < self.waiting.len() {
             // The swing of a starting filter is no bump.
-            let block = self.waiting.range(self.scored..).filter(|sample| sample.settled);
-            self.scorer.block(block.map(|sample| (sample.t_us, sample.a)), &mut peaks);
+            let block = self.waiting.range(self.scored..).filter_map(|sample| Some((sample.t_us, sample.a?)));
+            self.scorer.block(block, &mut peaks);
             self.scored = self.waiting.len();
         }
         if ends {
@@ -335,18 +248,24 @@ impl WindowBuilder {
             (Some(_), None) => true,
             (None, _) => false,
         };
+        // A score comes up to a second after its samples, and a peak ends some time after its largest sample.
+        let known_us =
+            self.scorer.open_us().map_or(i64::MAX, |peak_us| peak_us.saturating_sub(1)).min(self.scores_until_us);
         let mut cached: Option<Stretch> = None;
         while self.scored > 0 {
             let Some(sample) = self.waiting.front().copied() else { break };
-            let inside = cached.filter(|it| sample.t_us >= it.from.t_us && sample.t_us < it.to.t_us);
-            let at = match inside {
-                Some(stretch) => At::In(stretch),
-                None => self.motion.at(sample.t_us),
-            };
-            match at {
+            if sample.t_us > known_us && !ends && self.waiting.len() <= WAIT_MAX {
+                break;
+            }
+            if let Some(stretch) = cached.as_ref().filter(|it| sample.t_us >= it.from.t_us && sample.t_us < it.to.t_us)
+            {
+                self.take(&sample, stretch);
+                continue;
+            }
+            match self.motion.at(sample.t_us) {
                 At::In(stretch) => {
-                    cached = Some(stretch);
-                    self.take(&sample, &stretch);
+                    self.take(&sample, cached.insert(stretch));
+                    continue;
                 }
                 // Without any fix, wait as long as a hole may last.
                 At::After if !ends && self.waiting.len() <= WAIT_MAX && !(hopeless && line_us.is_some()) => {
@@ -372,157 +291,53 @@ impl WindowBuilder {
             }
             self.waiting.pop_front();
             self.scored -= 1;
+            self.pass_over(sample.t_us);
         }
     }
 
-    /// A sample in its place.
+    /// A sample without a place takes along what was found in it.
+    fn pass_over(&mut self, t_us: i64) {
+        while self.scores.pop_front_if(|score| score.mid_us() <= t_us).is_some() {}
+        while self.peaks.pop_front_if(|peak| peak.t_us <= t_us).is_some() {
+            self.counts.peaks_without_place += 1;
+        }
+    }
+
+    /// The first of the waiting samples in its place.
     #[inline]
     fn take(&mut self, sample: &Filtered, stretch: &Stretch) {
-        let (speed_mps, travel_m) = stretch.at(sample.t_us);
-        let number = (travel_m / self.profile.window_m).floor() as i64;
-        if self.open.as_ref().is_some_and(|open| open.number != number) {
+        self.waiting.pop_front();
+        self.scored -= 1;
+        let place @ (_, travel_m) = stretch.at(sample.t_us);
+        let number = number_at(travel_m, &self.profile);
+        if self.open.as_ref().is_some_and(|open| open.number() != number) {
             self.close(true);
         }
         self.counts.in_windows += 1;
-        let start_m = number as f64 * self.profile.window_m;
-        let open = self.open.get_or_insert(Open {
-            number,
-            start_us: sample.t_us,
-            end_us: sample.t_us,
-            start_m: travel_m,
-            end_m: travel_m,
-            mid: None,
-            squares: 0.0,
-            peak: 0.0,
-            samples: 0,
-            settling: 0,
-            events: 0,
-            slowest_mps: f64::INFINITY,
-            fastest_mps: 0.0,
-            accel_mps2: 0.0,
-            yaw_degps: 0.0,
-            bits: 0,
-        });
-        open.end_us = sample.t_us;
-        open.end_m = travel_m;
-        if open.mid.is_none() || travel_m <= start_m + self.profile.window_m / 2.0 {
-            open.mid = Some((sample.t_us, *stretch));
+        let open = self.open.get_or_insert_with(|| Open::new(number, sample.t_us, travel_m));
+        open.take(sample.t_us, sample.a, stretch, place, self.profile.window_m);
+        while let Some(score) = self.scores.pop_front_if(|score| score.mid_us() <= sample.t_us) {
+            open.score(&score);
         }
-        if sample.settled {
-            open.squares += sample.a * sample.a;
-            open.peak = open.peak.max(sample.a.abs());
-            open.samples += 1;
-        } else {
-            open.settling += 1;
-        }
-        open.slowest_mps = open.slowest_mps.min(speed_mps);
-        open.fastest_mps = open.fastest_mps.max(speed_mps);
-        open.accel_mps2 = open.accel_mps2.max(stretch.to.accel_mps2);
-        open.yaw_degps = open.yaw_degps.max(stretch.to.yaw_degps);
-        if self.event.as_ref().is_some_and(|event| travel_m - event.travel_m > self.profile.event_merge_m) {
-            self.items.extend(self.event.take().map(RoadItem::Event));
-        }
-        while self.peaks.front().is_some_and(|peak| peak.t_us <= sample.t_us) {
-            if let Some(peak) = self.peaks.pop_front() {
-                self.bump(&peak, stretch, speed_mps, travel_m);
+        self.bumps.pass(sample.t_us, sample.raw, travel_m, self.profile.event_merge_m, &mut self.events);
+        while let Some(peak) = self.peaks.pop_front_if(|peak| peak.t_us <= sample.t_us) {
+            if self.bumps.bump(&peak, stretch, place, &self.profile) {
+                open.event();
             }
         }
+        self.items.extend(self.events.drain(..).map(RoadItem::Event));
     }
 
-    fn bump(&mut self, peak: &Peak, stretch: &Stretch, speed_mps: f64, travel_m: f64) {
-        let (lat_deg, lon_deg, heading_deg) = stretch.place(peak.t_us.clamp(stretch.from.t_us, stretch.to.t_us));
-        let bits = if self.speed_is_good(speed_mps, speed_mps) { 0 } else { flags::ROAD_SPEED };
-        let here = RoadEvent {
-            t_us: peak.t_us,
-            lat_deg,
-            lon_deg,
-            heading_deg,
-            speed_mps,
-            peak_mps2: peak.peak_mps2,
-            z: peak.z,
-            flags: bits,
-            travel_m,
-        };
-        match &mut self.event {
-            Some(event) => {
-                if here.peak_mps2 > event.peak_mps2 {
-                    *event = here;
-                }
-            }
-            None => {
-                self.event = Some(here);
-                if let Some(open) = &mut self.open {
-                    open.events += 1;
-                }
-            }
-        }
-    }
-
-    fn speed_is_good(&self, slowest_mps: f64, fastest_mps: f64) -> bool {
-        slowest_mps * 3.6 >= self.profile.speed_min_kmh && fastest_mps * 3.6 <= self.profile.speed_max_kmh
-    }
-
-    /// The line ends here: the open window stays short, the open event is done.
+    /// The line ends here: the open window stays short, the open events are done.
     fn break_line(&mut self) {
         self.close(false);
-        self.items.extend(self.event.take().map(RoadItem::Event));
+        self.bumps.end(&mut self.events);
+        self.items.extend(self.events.drain(..).map(RoadItem::Event));
     }
 
     fn close(&mut self, reached_end: bool) {
-        let Some(open) = self.open.take() else { return };
-        let full_m = self.profile.window_m;
-        let start_m = open.number as f64 * full_m;
-        let seconds = (open.end_us - open.start_us) as f64 * 1e-6;
-        let covered_m = open.end_m - open.start_m;
-        // A sample's step is missing at both ends together; two steps are forgiven.
-        let step_m = covered_m / (open.samples + open.settling).max(1) as f64;
-        let whole =
-            reached_end && open.start_m - start_m <= 2.0 * step_m + 0.5 && full_m - covered_m <= 2.0 * step_m + 0.5;
-        let length_m = if whole { full_m } else { covered_m };
-        let speed_mps = if seconds > 0.0 { covered_m / seconds } else { open.fastest_mps };
-        let mut bits = open.bits;
-        if !whole {
-            bits |= flags::ROAD_PARTIAL;
+        if let Some(open) = self.open.take() {
+            self.items.push(RoadItem::Window(open.close(reached_end, &self.profile)));
         }
-        if !self.speed_is_good(open.slowest_mps, open.fastest_mps) {
-            bits |= flags::ROAD_SPEED;
-        }
-        if open.accel_mps2 >= self.profile.accel_max_mps2 {
-            bits |= flags::ROAD_BRAKING;
-        }
-        if open.yaw_degps >= self.profile.yaw_max_degps {
-            bits |= flags::ROAD_TURNING;
-        }
-        let too_slow = (open.samples as f64) < self.profile.sample_rate_min_hz * seconds;
-        if too_slow || open.samples < 2 || open.settling * SETTLING_SHARE > open.samples {
-            bits |= flags::ROAD_FEW_SAMPLES;
-        }
-        let rms = (open.samples > 0).then(|| (open.squares / open.samples as f64).sqrt());
-        let neutral =
-            |rms: f64| rms * (self.profile.reference_speed_kmh / 3.6 / speed_mps).powf(self.profile.speed_exponent);
-        let (mid_us, lat_deg, lon_deg, heading_deg) = match open.mid {
-            Some((t_us, stretch)) => {
-                let (lat, lon, heading) = stretch.place(t_us);
-                (t_us, lat, lon, heading)
-            }
-            None => (open.start_us, f64::NAN, f64::NAN, None),
-        };
-        self.items.push(RoadItem::Window(RoadWindow {
-            start_us: open.start_us,
-            end_us: open.end_us,
-            mid_us,
-            lat_deg,
-            lon_deg,
-            heading_deg,
-            speed_mps,
-            length_m,
-            rms_mps2: rms,
-            rough_mps2: rms.filter(|_| bits == 0).map(neutral),
-            peak_mps2: rms.map(|_| open.peak),
-            samples: open.samples,
-            settling: open.settling,
-            events: open.events,
-            flags: bits,
-        }));
     }
 }
