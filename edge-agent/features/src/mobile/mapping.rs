@@ -68,6 +68,24 @@ pub fn nr_sinr_db(n: i64) -> Option<f64> {
     known(n, 127).map(|n| (n - 1.0) / 2.0 - 22.75)
 }
 
+/// Middle of the interval of a 2G +CESQ `<rxlev>`.
+#[must_use]
+pub fn gsm_rxlev_dbm(n: i64) -> Option<f64> {
+    known(n, 63).map(|n| n - 110.5)
+}
+
+/// Middle of the interval of a 3G +CESQ `<rscp>`.
+#[must_use]
+pub fn umts_rscp_dbm(n: i64) -> Option<f64> {
+    known(n, 96).map(|n| n - 120.5)
+}
+
+/// Middle of the interval of a 3G +CESQ `<ecno>`.
+#[must_use]
+pub fn umts_ecno_db(n: i64) -> Option<f64> {
+    known(n, 49).map(|n| n / 2.0 - 24.25)
+}
+
 /// RSSI of a +CSQ value, dBm; 99 is unknown.
 #[must_use]
 pub fn csq_rssi_dbm(n: i64) -> Option<f64> {

@@ -1,29 +1,36 @@
-//! One mobile row per poll of the modem, at most one a second.
+//! One mobile row per poll of the modem, at most one a second. Around it: reading the modem's lines (`parse`), asking it
+//! (`dialog`) and probing what the network is worth (`probe`).
 
+mod cesq;
+pub mod dialog;
+mod fields;
+mod lines;
 pub mod mapping;
+mod operator;
 pub mod parse;
+mod poll;
+pub mod probe;
+mod qeng;
+mod registration;
 
-use tournee_payload::{Sample, Stream};
+use tournee_payload::Sample;
 
 use crate::profile::MobileProfile;
-use crate::{flags, ids};
-use parse::{Cell, Rat, Report, State};
+use dialog::Event;
+use parse::{Report, State, Unparseable};
+use poll::Poll;
+
+pub use cesq::{Cesq, Levels};
+pub use lines::{KeptLines, LINE_BYTES_MAX, LineSplitter};
+pub use operator::{Network, Operator};
+pub use registration::{Domain, Registration, Status, rat_of_act};
 
 /// Lines of one poll follow each other within this time.
 const POLL_US: i64 = 1_000_000;
 /// Shortest distance of two rows; a little under a second, because polls jitter.
 const ROW_MIN_US: i64 = 900_000;
-
-#[derive(Clone, Debug, Default)]
-struct Poll {
-    tick_us: i64,
-    state: Option<State>,
-    lte: Option<Cell>,
-    nr: Option<Cell>,
-    other: Option<Cell>,
-    csq: Option<Option<f64>>,
-    cesq: Option<Report>,
-}
+/// The operator is asked for more rarely than the levels; its answer holds for this long.
+const OPERATOR_HOLD_US: i64 = 60_000_000;
 
 /// Collects modem lines into rows.
 #[derive(Debug)]
@@ -31,7 +38,10 @@ pub struct MobileStage {
     profile: MobileProfile,
     poll: Option<Poll>,
     last_row_us: Option<i64>,
+    operator: Option<(i64, i64)>,
     unparseable: u64,
+    unknown: u64,
+    kept: KeptLines,
     thinned: u64,
 }
 
@@ -39,13 +49,34 @@ impl MobileStage {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(profile: MobileProfile) -> Self {
-        Self { profile, poll: None, last_row_us: None, unparseable: 0, thinned: 0 }
+        Self {
+            profile,
+            poll: None,
+            last_row_us: None,
+            operator: None,
+            unparseable: 0,
+            unknown: 0,
+            kept: KeptLines::default(),
+            thinned: 0,
+        }
     }
 
     /// Radio lines that were not understood.
     #[must_use]
     pub fn unparseable(&self) -> u64 {
         self.unparseable
+    }
+
+    /// Lines about something else.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.unknown
+    }
+
+    /// The last lines of both kinds.
+    #[must_use]
+    pub fn kept(&self) -> &KeptLines {
+        &self.kept
     }
 
     /// Polls that came faster than one a second and were left out.
@@ -56,33 +87,56 @@ impl MobileStage {
 
     /// Takes a line. Returns the row of the previous poll when this line starts another.
     pub fn line(&mut self, tick_us: i64, text: &str) -> Option<(i64, Sample)> {
-        let report = match parse::parse(text, &self.profile) {
-            Ok(Some(report)) => report,
+        match parse::parse(text, &self.profile) {
+            Ok(Some(report)) => return self.report(tick_us, report),
             Ok(None) => return None,
-            Err(_) => {
-                self.unparseable += 1;
-                return None;
+            Err(Unparseable::Broken) => self.unparseable += 1,
+            Err(Unparseable::Unknown) => self.unknown += 1,
+        }
+        self.kept.keep(text);
+        None
+    }
+
+    /// Takes what a dialog found out. A round of it is a poll, so its end gives the row.
+    pub fn event(&mut self, tick_us: i64, event: Event) -> Option<(i64, Sample)> {
+        match event {
+            Event::Report(report) => self.report(tick_us, report),
+            // The modem's word for it: as if it had said that it searches.
+            Event::NoService => self.report(tick_us, Report::Serving(State::Search, None)),
+            Event::Round { .. } => self.close(),
+            // What was asked before is of no worth any more.
+            Event::Silent | Event::NoSim | Event::Restarted => {
+                self.poll = None;
+                self.operator = None;
+                None
             }
-        };
+        }
+    }
+
+    /// Takes what a line said. Returns the row of the previous poll when this report starts another.
+    pub fn report(&mut self, tick_us: i64, report: Report) -> Option<(i64, Sample)> {
+        if let Report::Operator(operator) = &report {
+            self.operator = operator.operator_mccmnc.map(|mccmnc| (tick_us, mccmnc));
+        }
         let starts = match (&self.poll, &report) {
+            // What comes by itself or rarely joins a poll, but is none.
+            (_, Report::Operator(_) | Report::Networks(_)) => false,
+            (_, Report::Registration(registration)) if registration.mode.is_none() => false,
             (None, _) => true,
             (Some(poll), Report::Serving(..)) => poll.state.is_some(),
             (Some(poll), Report::Csq(_)) => poll.csq.is_some(),
-            (Some(poll), Report::Cesq { .. }) => poll.cesq.is_some(),
+            (Some(poll), Report::Cesq(_)) => poll.cesq.is_some(),
+            (Some(poll), Report::Registration(registration)) => {
+                poll.answered.get(registration.domain as usize).copied().unwrap_or(false)
+            }
             (Some(_), Report::Part(_)) => false,
         };
         let row = if starts { self.close() } else { None };
-        let poll = self.poll.get_or_insert_with(|| Poll { tick_us, ..Poll::default() });
-        match report {
-            Report::Serving(state, cell) => {
-                poll.state = Some(state);
-                if let Some(cell) = cell {
-                    poll.put(cell);
-                }
-            }
-            Report::Part(cell) => poll.put(cell),
-            Report::Csq(dbm) => poll.csq = Some(dbm),
-            cesq @ Report::Cesq { .. } => poll.cesq = Some(cesq),
+        if starts {
+            self.poll = Some(Poll { tick_us, cabin_offset_db: self.profile.cabin_offset_db, ..Poll::default() });
+        }
+        if let Some(poll) = &mut self.poll {
+            poll.take(report);
         }
         row
     }
@@ -95,86 +149,18 @@ impl MobileStage {
 
     /// The open row, whatever the time.
     pub fn close(&mut self) -> Option<(i64, Sample)> {
-        let poll = self.poll.take()?;
+        let mut poll = self.poll.take()?;
         if self.last_row_us.is_some_and(|last| (last..last.saturating_add(ROW_MIN_US)).contains(&poll.tick_us)) {
             self.thinned += 1;
             return None;
         }
         self.last_row_us = Some(poll.tick_us);
+        if poll.without_service() {
+            self.operator = None;
+        }
+        let recent = |at_us: i64| at_us >= poll.tick_us.saturating_sub(OPERATOR_HOLD_US);
+        poll.operator_mccmnc = self.operator.filter(|(at_us, _)| recent(*at_us)).map(|(_, mccmnc)| mccmnc);
         Some((poll.tick_us, poll.row()))
-    }
-}
-
-impl Poll {
-    fn put(&mut self, cell: Cell) {
-        match cell.rat {
-            Rat::Lte => self.lte = Some(cell),
-            Rat::NrSa | Rat::NrNsa => self.nr = Some(cell),
-            Rat::Gsm | Rat::Umts => self.other = Some(cell),
-        }
-    }
-
-    fn row(&self) -> Sample {
-        let mut sample = Sample::new(Stream::Mobile);
-        let mut bits = 0;
-        // A cell with levels goes before one without; the NR cell of a non-standalone pair before its anchor.
-        let with_levels = self.nr.filter(|cell| cell.rat == Rat::NrSa || cell.rsrp_dbm.is_some() || self.lte.is_none());
-        if self.nr.is_some() && with_levels.is_none() {
-            bits |= flags::MOBILE_NR_WITHOUT_VALUES;
-        }
-        let serving = with_levels.or(self.lte).or(self.other);
-        let without_service = matches!(self.state, Some(State::Search | State::Limited));
-        if without_service {
-            bits |= flags::MOBILE_NO_SERVICE;
-        }
-        let registered = match self.state {
-            Some(_) => Some(i64::from(!without_service)),
-            // Only levels were asked for: a level does not say whether the modem is registered.
-            None => serving.map(|_| 1),
-        };
-        sample.set(ids::mobile::REGISTERED, registered);
-        match &serving {
-            Some(cell) => self.put_cell(cell, &mut sample),
-            None if self.state == Some(State::Search) => sample.set(ids::mobile::RAT, Some(0)),
-            None => self.put_cesq(&mut sample),
-        }
-        if sample.get(ids::mobile::RSSI).is_none()
-            && let Some(Some(dbm)) = self.csq
-        {
-            sample.set_scaled(ids::mobile::RSSI, dbm);
-        }
-        sample.set(ids::FLAGS, Some(i64::from(bits)));
-        sample
-    }
-
-    fn put_cell(&self, cell: &Cell, sample: &mut Sample) {
-        sample.set(ids::mobile::RAT, Some(cell.rat as i64));
-        sample.set(ids::mobile::OPERATOR, cell.operator_mccmnc);
-        // The NR cell of a non-standalone pair has no identity of its own; its anchor has.
-        sample.set(ids::mobile::CELL_ID, cell.cell_id.or(self.lte.and_then(|anchor| anchor.cell_id)));
-        sample.set(ids::mobile::PCI, cell.pci);
-        sample.set(ids::mobile::ARFCN, cell.arfcn);
-        let levels = [
-            (ids::mobile::RSRP, cell.rsrp_dbm),
-            (ids::mobile::RSRQ, cell.rsrq_db),
-            (ids::mobile::SINR, cell.sinr_db),
-            (ids::mobile::RSSI, cell.rssi_dbm),
-        ];
-        for (id, level) in levels {
-            if let Some(level) = level {
-                sample.set_scaled(id, level);
-            }
-        }
-    }
-
-    fn put_cesq(&self, sample: &mut Sample) {
-        let Some(Report::Cesq { rat, rsrp_dbm, rsrq_db, sinr_db }) = self.cesq else { return };
-        sample.set(ids::mobile::RAT, rat.map(|rat| rat as i64));
-        for (id, level) in [(ids::mobile::RSRP, rsrp_dbm), (ids::mobile::RSRQ, rsrq_db), (ids::mobile::SINR, sinr_db)] {
-            if let Some(level) = level {
-                sample.set_scaled(id, level);
-            }
-        }
     }
 }
 
@@ -182,6 +168,7 @@ impl Poll {
 mod tests {
     use super::*;
     use crate::profile::VehicleProfile;
+    use crate::{flags, ids};
 
     fn rows(lines: &[(i64, &str)]) -> Vec<Sample> {
         let mut stage = MobileStage::new(VehicleProfile::default().mobile);
@@ -245,5 +232,71 @@ mod tests {
         let [row] = &rows(&[(0, "+CSQ: 17,99"), (5, "+CESQ: 99,99,255,255,20,80")])[..] else { panic!() };
         assert_eq!((row.get(ids::mobile::RSSI), row.get(ids::mobile::RSRP)), (Some(-790), Some(-605)));
         assert_eq!((row.get(ids::mobile::RAT), row.get(ids::mobile::REGISTERED)), (Some(4), None));
+    }
+
+    #[test]
+    fn a_modem_without_a_serving_cell_command() {
+        let poll = |ms: i64| {
+            [
+                (ms, "+CESQ: 99,99,255,255,20,40"),
+                (ms + 10, "+CSQ: 17,99"),
+                (ms + 20, "+CEREG: 2,1,\"0603\",\"07676A09\",7"),
+            ]
+        };
+        let mut lines = poll(0).to_vec();
+        lines.push((30, "+COPS: 0,2,\"20815\",7"));
+        lines.extend(poll(1000));
+        // By itself, in the middle of a poll: it says what is now.
+        lines.push((1025, "+CEREG: 2"));
+        lines.push((2000, "+CEREG: 2,2"));
+        lines.push((3000, "+CEREG: 2,5,\"0604\",\"07676A10\",7"));
+        let rows = rows(&lines);
+        let of = |id: u16| rows.iter().map(|row| row.get(id)).collect::<Vec<_>>();
+        assert_eq!(of(ids::mobile::REGISTERED), [Some(1), Some(0), Some(0), Some(1)]);
+        assert_eq!(of(ids::mobile::RAT), [Some(4), Some(4), Some(0), Some(4)]);
+        assert_eq!(of(ids::mobile::RSRP), [Some(-1005), Some(-1005), None, None]);
+        assert_eq!(of(ids::mobile::RSSI), [Some(-790), Some(-790), None, None]);
+        // The operator of before says nothing about the one after.
+        assert_eq!(of(ids::mobile::OPERATOR), [Some(20_815), None, None, None]);
+        assert_eq!(of(ids::mobile::CELL_ID), [Some(0x0767_6A09), None, None, Some(0x0767_6A10)]);
+        let none = i64::from(flags::MOBILE_NO_SERVICE);
+        assert_eq!(of(ids::FLAGS), [Some(0), Some(none), Some(none), Some(0)]);
+    }
+
+    #[test]
+    fn lines_that_come_by_themselves_make_no_row() {
+        assert!(rows(&[(0, "+CEREG: 1"), (10, "+COPS: 0,2,\"20801\",7"), (20, "+CREG: 5,\"1\",\"2\"")]).is_empty());
+    }
+
+    #[test]
+    fn a_registration_that_comes_by_itself_before_its_answer_does_not_end_the_poll() {
+        let lines = [(0, "+CESQ: 99,99,255,255,20,40"), (5, "+CEREG: 2"), (10, "+CEREG: 2,1"), (15, "+CSQ: 17,99")];
+        let [row] = &rows(&lines)[..] else { panic!() };
+        assert_eq!((row.get(ids::mobile::REGISTERED), row.get(ids::mobile::RSSI)), (Some(1), Some(-790)));
+    }
+
+    #[test]
+    fn the_cabin_offset_is_added_to_every_power_once() {
+        let mut profile = VehicleProfile::default().mobile;
+        profile.cabin_offset_db = 8.0;
+        let mut stage = MobileStage::new(profile);
+        stage.line(0, "+CESQ: 99,99,255,255,20,40");
+        stage.line(1, "+CSQ: 17,99");
+        let row = stage.close().map(|row| row.1).unwrap();
+        assert_eq!((row.get(ids::mobile::RSRP), row.get(ids::mobile::RSRQ)), (Some(-925), Some(-98)));
+        assert_eq!(row.get(ids::mobile::RSSI), Some(-710));
+    }
+
+    #[test]
+    fn what_was_not_understood_is_kept() {
+        let mut stage = MobileStage::new(VehicleProfile::default().mobile);
+        for line in ["+CPIN: READY", "+QENG: what", "OK", "+CPIN: READY", ""] {
+            assert_eq!(stage.line(0, line), None);
+        }
+        assert_eq!((stage.unparseable(), stage.unknown()), (1, 2));
+        assert_eq!(stage.kept().last().collect::<Vec<_>>(), ["+CPIN: READY", "+QENG: what"]);
+        stage.event(5, Event::NoService);
+        let row = stage.close().map(|row| row.1).unwrap();
+        assert_eq!((row.get(ids::mobile::REGISTERED), row.get(ids::mobile::RAT)), (Some(0), Some(0)));
     }
 }

@@ -1,50 +1,17 @@
-//! Modem lines: `+QENG` (Quectel, all variants of the serving cell), `+CESQ`, `+CSQ`.
+//! Modem lines: `+QENG` (Quectel, all variants of the serving cell), `+CESQ`, `+CSQ`, `+COPS` and the registrations.
 
-use super::mapping;
-use crate::profile::{MobileProfile, SinrUnit};
+use super::cesq::{self, Cesq};
+use super::fields::{self, number};
+use super::operator::{self, Cops, Network, Operator};
+use super::registration::{self, Domain, Registration};
+use super::{mapping, qeng};
+use crate::profile::MobileProfile;
 
-/// Access technology, as the `rat` field counts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rat {
-    /// 2G.
-    Gsm = 2,
-    /// 3G.
-    Umts = 3,
-    /// 4G.
-    Lte = 4,
-    /// 5G standalone.
-    NrSa = 5,
-    /// 5G beside an LTE anchor.
-    NrNsa = 6,
-}
-
-/// One cell as the modem printed it. Absent values are `None`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell {
-    /// Technology.
-    pub rat: Rat,
-    /// MCC and MNC as one number.
-    pub operator_mccmnc: Option<i64>,
-    /// Cell identity.
-    pub cell_id: Option<i64>,
-    /// Physical cell identity.
-    pub pci: Option<i64>,
-    /// EARFCN, NR-ARFCN, UARFCN or ARFCN.
-    pub arfcn: Option<i64>,
-    /// Band number.
-    pub band: Option<i64>,
-    /// RSRP, dBm.
-    pub rsrp_dbm: Option<f64>,
-    /// RSRQ, dB.
-    pub rsrq_db: Option<f64>,
-    /// SINR, dB.
-    pub sinr_db: Option<f64>,
-    /// RSSI, dBm.
-    pub rssi_dbm: Option<f64>,
-}
+pub use super::fields::Unparseable;
+pub use super::qeng::{Cell, Rat, State};
 
 /// What a line said.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// `+QENG: "servingcell",state` with the cell where the line holds one.
     Serving(State, Option<Cell>),
@@ -52,239 +19,70 @@ pub enum Report {
     Part(Cell),
     /// `+CSQ`: RSSI in dBm.
     Csq(Option<f64>),
-    /// `+CESQ`: LTE or NR levels, interval middles.
-    Cesq {
-        /// Technology of the levels, where there are any.
-        rat: Option<Rat>,
-        /// dBm.
-        rsrp_dbm: Option<f64>,
-        /// dB.
-        rsrq_db: Option<f64>,
-        /// dB, NR only.
-        sinr_db: Option<f64>,
-    },
+    /// `+CESQ`: levels as indices.
+    Cesq(Cesq),
+    /// `+CREG`, `+CGREG`, `+CEREG` or `+C5GREG`.
+    Registration(Registration),
+    /// `+COPS`: the operator in use.
+    Operator(Operator),
+    /// `+COPS`: networks that a search found, at most 32.
+    Networks(Vec<Network>),
 }
 
-/// State of the modem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Looking for a network.
-    Search,
-    /// Camping without registration, emergency calls only.
-    Limited,
-    /// Registered, idle.
-    Idle,
-    /// Registered, in a connection.
-    Connected,
-}
-
-/// A line of a kind that should have been understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("modem line not understood")]
-pub struct Unparseable;
-
-/// Reads a line. `Ok(None)`: nothing about the radio (an echo, OK, another command's answer).
+/// Reads a line. `Ok(None)`: it says nothing about the radio (an echo, a final result, a neighbour cell).
 ///
 /// # Errors
-/// A radio line that does not follow any known variant.
+/// A radio line that does not follow any known variant, or a line about something else.
 pub fn parse(line: &str, profile: &MobileProfile) -> Result<Option<Report>, Unparseable> {
     let line = line.trim();
-    let Some((head, rest)) = line.split_once(':') else { return Ok(None) };
-    let fields: Vec<&str> = rest.split(',').map(|field| field.trim().trim_matches('"').trim()).collect();
-    match head.trim() {
-        "+QENG" => qeng(&fields, profile),
-        "+CSQ" => {
-            let n = number(&fields, 0)?.ok_or(Unparseable)?;
-            number(&fields, 1)?;
-            if !((0..=31).contains(&n) || (99..=199).contains(&n)) {
-                return Err(Unparseable);
-            }
-            Ok(Some(Report::Csq(mapping::csq_rssi_dbm(n).map(|dbm| dbm + profile.cabin_offset_db))))
-        }
-        "+CESQ" => cesq(&fields, profile).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn cesq(fields: &[&str], profile: &MobileProfile) -> Result<Report, Unparseable> {
-    if fields.len() < 6 {
-        return Err(Unparseable);
-    }
-    let values = (0..fields.len().min(9)).map(|at| number(fields, at)).collect::<Result<Vec<_>, _>>()?;
-    let value = |at: usize| values.get(at).copied().flatten().unwrap_or(255);
-    if values.iter().flatten().any(|n| !(0..=255).contains(n)) {
-        return Err(Unparseable);
-    }
-    let offset = profile.cabin_offset_db;
-    if let Some(rsrp) = mapping::nr_rsrp_dbm(value(7)) {
-        return Ok(Report::Cesq {
-            rat: Some(Rat::NrSa),
-            rsrp_dbm: Some(rsrp + offset),
-            rsrq_db: mapping::nr_rsrq_db(value(6)),
-            sinr_db: mapping::nr_sinr_db(value(8)),
-        });
-    }
-    let rsrp_dbm = mapping::lte_rsrp_dbm(value(5)).map(|dbm| dbm + offset);
-    let rsrq_db = mapping::lte_rsrq_db(value(4));
-    let rat = (rsrp_dbm.is_some() || rsrq_db.is_some()).then_some(Rat::Lte);
-    Ok(Report::Cesq { rat, rsrp_dbm, rsrq_db, sinr_db: None })
-}
-
-fn qeng(fields: &[&str], profile: &MobileProfile) -> Result<Option<Report>, Unparseable> {
-    let first = *fields.first().ok_or(Unparseable)?;
-    if first.starts_with("neighbourcell") {
+    if is_quiet(line) {
         return Ok(None);
     }
-    if first != "servingcell" {
-        return cell(first, fields.get(1..).unwrap_or(&[]), profile).map(|cell| Some(Report::Part(cell)));
+    if line.starts_with('(') {
+        // A list of networks that the modem broke over two lines.
+        let networks = operator::networks(line);
+        return if networks.is_empty() { Err(Unparseable::Unknown) } else { Ok(Some(Report::Networks(networks))) };
     }
-    let state = match *fields.get(1).ok_or(Unparseable)? {
-        "SEARCH" => State::Search,
-        "LIMSRV" => State::Limited,
-        "NOCONN" => State::Idle,
-        "CONNECT" => State::Connected,
-        _ => return Err(Unparseable),
-    };
-    let cell = match fields.get(2) {
-        Some(rat) => Some(cell(rat, fields.get(3..).unwrap_or(&[]), profile)?),
-        None => None,
-    };
-    Ok(Some(Report::Serving(state, cell)))
-}
-
-/// The values after the name of the technology. Positions: Quectel AT manuals as seen in real transcripts; the number
-/// of fields after the levels varies with the firmware.
-fn cell(rat: &str, fields: &[&str], profile: &MobileProfile) -> Result<Cell, Unparseable> {
-    let int = |at: usize| number(fields, at);
-    let power = |at: usize| level(fields, at).map(|dbm| dbm.map(|dbm| dbm + profile.cabin_offset_db));
-    let quality = |at: usize| level(fields, at);
-    let enough = |count: usize| if fields.len() < count { Err(Unparseable) } else { Ok(()) };
-    let empty = Cell {
-        rat: Rat::Lte,
-        operator_mccmnc: None,
-        cell_id: None,
-        pci: None,
-        arfcn: None,
-        band: None,
-        rsrp_dbm: None,
-        rsrq_db: None,
-        sinr_db: None,
-        rssi_dbm: None,
-    };
-    Ok(match rat {
-        // duplex, MCC, MNC, cell, PCI, EARFCN, band, UL, DL, TAC, RSRP, RSRQ, RSSI, SINR
-        "LTE" => {
-            enough(11)?;
-            Cell {
-                operator_mccmnc: operator(fields, 1)?,
-                cell_id: hex(fields, 3)?,
-                pci: int(4)?,
-                arfcn: int(5)?,
-                band: int(6)?,
-                rsrp_dbm: power(10)?,
-                rsrq_db: quality(11)?,
-                rssi_dbm: power(12)?,
-                sinr_db: lte_sinr(int(13)?, profile),
-                ..empty
-            }
-        }
-        // duplex, MCC, MNC, cell, PCI, TAC, ARFCN, band, bandwidth, RSRP, RSRQ, SINR
-        "NR5G-SA" => {
-            enough(10)?;
-            Cell {
-                rat: Rat::NrSa,
-                operator_mccmnc: operator(fields, 1)?,
-                cell_id: hex(fields, 3)?,
-                pci: int(4)?,
-                arfcn: int(6)?,
-                band: int(7)?,
-                rsrp_dbm: power(9)?,
-                rsrq_db: quality(10)?,
-                sinr_db: quality(11)?,
-                ..empty
-            }
-        }
-        // MCC, MNC, PCI, RSRP, SINR (before RSRQ!), RSRQ, ARFCN, band
-        "NR5G-NSA" => {
-            enough(4)?;
-            Cell {
-                rat: Rat::NrNsa,
-                operator_mccmnc: operator(fields, 0)?,
-                pci: int(2)?,
-                rsrp_dbm: power(3)?,
-                sinr_db: quality(4)?,
-                rsrq_db: quality(5)?,
-                arfcn: int(6)?,
-                band: int(7)?,
-                ..empty
-            }
-        }
-        // MCC, MNC, LAC, cell, UARFCN, PSC, RAC, RSCP, Ec/Io: RSCP is no RSRP and stays out.
-        "WCDMA" => {
-            enough(5)?;
-            Cell {
-                rat: Rat::Umts,
-                operator_mccmnc: operator(fields, 0)?,
-                cell_id: hex(fields, 3)?,
-                arfcn: int(4)?,
-                ..empty
-            }
-        }
-        // MCC, MNC, LAC, cell, BSIC, ARFCN, band, RXLEV
-        "GSM" => {
-            enough(6)?;
-            Cell {
-                rat: Rat::Gsm,
-                operator_mccmnc: operator(fields, 0)?,
-                cell_id: hex(fields, 3)?,
-                arfcn: int(5)?,
-                ..empty
-            }
-        }
-        _ => return Err(Unparseable),
-    })
-}
-
-fn lte_sinr(raw: Option<i64>, profile: &MobileProfile) -> Option<f64> {
-    let raw = raw?;
-    Some(match profile.lte_sinr {
-        SinrUnit::Fifth => mapping::fifth_sinr_db(raw),
-        SinrUnit::Auto if raw > profile.sinr_auto_max => mapping::fifth_sinr_db(raw),
-        SinrUnit::Auto | SinrUnit::Db => raw as f64,
-    })
-}
-
-fn present<'a>(fields: &[&'a str], at: usize) -> Option<&'a str> {
-    fields.get(at).copied().filter(|text| !matches!(*text, "" | "-" | "-32768"))
-}
-
-fn number(fields: &[&str], at: usize) -> Result<Option<i64>, Unparseable> {
-    present(fields, at).map(|text| text.parse().map_err(|_| Unparseable)).transpose()
-}
-
-fn level(fields: &[&str], at: usize) -> Result<Option<f64>, Unparseable> {
-    let value: Option<f64> = present(fields, at).map(|text| text.parse().map_err(|_| Unparseable)).transpose()?;
-    if value.is_some_and(|value| !value.is_finite()) { Err(Unparseable) } else { Ok(value) }
-}
-
-fn hex(fields: &[&str], at: usize) -> Result<Option<i64>, Unparseable> {
-    present(fields, at).map(|text| i64::from_str_radix(text, 16).map_err(|_| Unparseable)).transpose()
-}
-
-/// Some modems drop the leading zero of the MNC, so one digit means two; three stay three.
-fn operator(fields: &[&str], at: usize) -> Result<Option<i64>, Unparseable> {
-    let (Some(mcc), Some(mnc)) = (present(fields, at), present(fields, at + 1)) else { return Ok(None) };
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if mcc.len() != 3 || !(1..=3).contains(&mnc.len()) || !digits(mcc) || !digits(mnc) {
-        return Err(Unparseable);
+    let Some((head, rest)) = line.split_once(':') else { return Err(Unparseable::Unknown) };
+    let registration = |domain| registration::read(domain, rest).map(|read| Some(Report::Registration(read)));
+    match head.trim() {
+        "+QENG" => qeng::read(&fields::split_bare(rest), profile),
+        "+CSQ" => csq(&fields::split_bare(rest), profile).map(Some),
+        "+CESQ" => cesq::read(&fields::split_bare(rest)).map(|levels| Some(Report::Cesq(levels))),
+        "+CREG" => registration(Domain::Circuit),
+        "+CGREG" => registration(Domain::Packet),
+        "+CEREG" => registration(Domain::Eps),
+        "+C5GREG" => registration(Domain::FiveG),
+        "+COPS" => operator::read(rest).map(|read| {
+            Some(match read {
+                Cops::InUse(operator) => Report::Operator(operator),
+                Cops::Networks(networks) => Report::Networks(networks),
+            })
+        }),
+        _ => Err(Unparseable::Unknown),
     }
-    format!("{mcc}{mnc:0>2}").parse().map(Some).map_err(|_| Unparseable)
+}
+
+/// Nothing, an echo, or the end of an answer (V.250 §5.7, TS 27.007 §9).
+fn is_quiet(line: &str) -> bool {
+    let echo = line.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("AT"));
+    let error = line.starts_with("+CME ERROR:") || line.starts_with("+CMS ERROR:");
+    line.is_empty() || echo || error || matches!(line, "OK" | "ERROR")
+}
+
+fn csq(fields: &[&str], profile: &MobileProfile) -> Result<Report, Unparseable> {
+    let n = number(fields, 0)?.ok_or(Unparseable::Broken)?;
+    number(fields, 1)?;
+    if !((0..=31).contains(&n) || (99..=199).contains(&n)) {
+        return Err(Unparseable::Broken);
+    }
+    Ok(Report::Csq(mapping::csq_rssi_dbm(n).map(|dbm| dbm + profile.cabin_offset_db)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::VehicleProfile;
+    use crate::profile::{SinrUnit, VehicleProfile};
 
     fn read(line: &str) -> Result<Option<Report>, Unparseable> {
         parse(line, &VehicleProfile::default().mobile)
@@ -307,6 +105,7 @@ mod tests {
         assert_eq!((cell.pci, cell.arfcn, cell.band), (Some(188), Some(6300), Some(20)));
         assert_eq!((cell.rsrp_dbm, cell.rsrq_db), (Some(-104.0), Some(-9.0)));
         assert_eq!((cell.rssi_dbm, cell.sinr_db), (Some(-78.0), Some(11.0)));
+        assert_eq!((cell.dl_bandwidth_mhz, cell.area), (Some(10.0), Some(0x603)));
     }
 
     #[test]
@@ -328,6 +127,25 @@ mod tests {
         assert_eq!((nr.rat, nr.pci, nr.arfcn), (Rat::NrNsa, Some(920), Some(648_768)));
         let empty = cell_of(r#"+QENG:"NR5G-NSA",460,11,562,-32768,-32768,-32768"#);
         assert_eq!((empty.pci, empty.rsrp_dbm, empty.sinr_db, empty.rsrq_db), (Some(562), None, None, None));
+    }
+
+    #[test]
+    fn the_unit_of_sinr_belongs_to_the_modem() {
+        let with = |raw: i64, unit: SinrUnit| {
+            let profile = MobileProfile { lte_sinr: unit, ..VehicleProfile::default().mobile };
+            let line = format!(r#"+QENG: "servingcell","NOCONN","LTE","FDD",208,01,A,1,2,3,4,4,B,-90,-9,-60,{raw}"#);
+            match parse(&line, &profile) {
+                Ok(Some(Report::Serving(_, Some(cell)))) => cell.sinr_db,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            (with(11, SinrUnit::Db), with(11, SinrUnit::Auto), with(11, SinrUnit::Fifth)),
+            (Some(11.0), Some(11.0), Some(-17.8))
+        );
+        // 40 is the most that dB can be; above, it must be the raw number, unless the profile knows better.
+        assert_eq!((with(40, SinrUnit::Auto), with(41, SinrUnit::Auto)), (Some(40.0), Some(-11.8)));
+        assert_eq!((with(250, SinrUnit::Auto), with(-20, SinrUnit::Auto)), (Some(30.0), Some(-20.0)));
     }
 
     #[test]
@@ -354,16 +172,16 @@ mod tests {
     fn levels_by_index() {
         assert_eq!(read("+CSQ: 17,99"), Ok(Some(Report::Csq(Some(-79.0)))));
         assert_eq!(read("+CSQ: 99,99"), Ok(Some(Report::Csq(None))));
-        let lte = Report::Cesq { rat: Some(Rat::Lte), rsrp_dbm: Some(-60.5), rsrq_db: Some(-9.75), sinr_db: None };
-        assert_eq!(read("+CESQ: 99,99,255,255,20,80"), Ok(Some(lte)));
-        let nr =
-            Report::Cesq { rat: Some(Rat::NrSa), rsrp_dbm: Some(-101.5), rsrq_db: Some(-10.25), sinr_db: Some(12.25) };
-        assert_eq!(read("+CESQ: 99,99,255,255,255,255,66,55,71"), Ok(Some(nr)));
+        let Ok(Some(Report::Cesq(lte))) = read("+CESQ: 99,99,255,255,20,80") else { panic!() };
+        assert_eq!((lte.rsrq, lte.rsrp, lte.rxlev, lte.ss_rsrp), (Some(20), Some(80), None, None));
+        let Ok(Some(Report::Cesq(nr))) = read("+CESQ: 99,99,255,255,255,255,66,55,71") else { panic!() };
+        assert_eq!((nr.ss_rsrq, nr.ss_rsrp, nr.ss_sinr, nr.rsrp), (Some(66), Some(55), Some(71), None));
     }
 
     #[test]
     fn what_is_no_radio_line_and_what_is_a_broken_one() {
-        for quiet in ["", "OK", "AT+QENG=\"servingcell\"", "+CREG: 0,1", "+QENG: \"neighbourcell intra\",\"LTE\",1"] {
+        for quiet in ["", "OK", "AT+QENG=\"servingcell\"", "+CME ERROR: 30", "+QENG: \"neighbourcell intra\",\"LTE\",1"]
+        {
             assert_eq!(read(quiet), Ok(None), "{quiet}");
         }
         for broken in [
@@ -377,8 +195,13 @@ mod tests {
             "+CSQ: 44,99",
             "+CESQ: 1,2",
             "+CESQ: 99,99,255,255,20,-80",
+            "+CREG: home",
+            "+COPS:",
         ] {
-            assert_eq!(read(broken), Err(Unparseable), "{broken}");
+            assert_eq!(read(broken), Err(Unparseable::Broken), "{broken}");
+        }
+        for other in ["RDY", "+CGDCONT: 1,\"IP\"", "+QIND: SMS DONE", "(1-3)", "garbage"] {
+            assert_eq!(read(other), Err(Unparseable::Unknown), "{other}");
         }
     }
 }
