@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The sun is looked back for in steps: further than a day would say nothing and take for ever.
+const SUN_REST_MAX_S: i64 = 86_400;
+
 /// The defaults, with a comment on every key.
 pub const DEFAULT_TOML: &str = include_str!("../profile/default.toml");
 
@@ -303,6 +306,7 @@ impl VehicleProfile {
             ("air.no2_table_step_degc", self.air.no2_table_step_degc),
             ("thermal.emissivity", self.thermal.emissivity),
             ("geotag.gap_max_s", self.geotag.gap_max_s),
+            ("clock.slew_max_ppm", self.clock.slew_max_ppm),
         ];
         for (key, value) in positive {
             if !(value.is_finite() && value > 0.0) {
@@ -339,6 +343,10 @@ impl VehicleProfile {
             if !value.is_finite() {
                 return Err(ProfileError::Value { key, value, expected: "a number" });
             }
+        }
+        if !(0..=SUN_REST_MAX_S).contains(&self.thermal.sun_rest_s) {
+            let value = self.thermal.sun_rest_s as f64;
+            return Err(ProfileError::Value { key: "thermal.sun_rest_s", value, expected: "0 to 86400, a day" });
         }
         if self.air.no2_n_t.is_empty() {
             return Err(ProfileError::Value {
@@ -403,6 +411,9 @@ mod tests {
         assert!(message("[road]\nwindow = 3").contains("window"));
         assert!(message("[trim]\nlast_m = nan").contains("trim.last_m"));
         assert!(message("[air]\nno2_n_t = []").contains("air.no2_n_t"));
+        // Found by fuzzing: the first panicked in the clock, the second looked back for the sun for ever.
+        assert!(message("[clock]\nslew_max_ppm = -1.0").contains("clock.slew_max_ppm"));
+        assert!(message("[thermal]\nsun_rest_s = 9000000000000000000").contains("thermal.sun_rest_s"));
         assert!(message("[mobile]\nlte_sinr = \"decibel\"").contains("decibel"));
     }
 
