@@ -1,12 +1,20 @@
 //! The configuration: one TOML file, every key checked, defaults for all but three.
 
+mod calibration;
+mod sampling;
+
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tournee_features::VehicleProfile;
+use tournee_features::calibration::{CalibrationError, CalibrationReport, Date};
 use tournee_payload::{BoxId, BoxIdError};
+
+pub use sampling::SamplingSettings;
+
+use crate::status::{LogSettings, MetricsSettings, StatusSettings};
 
 /// What an agent is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,9 +30,35 @@ pub struct AgentConfig {
     /// The broker.
     #[serde(default)]
     pub mqtt: MqttConfig,
-    /// What is particular to the vehicle and its sensors.
+    /// How the box is told to sample.
+    #[serde(default)]
+    pub sampling: SamplingSettings,
+    /// Calibration files.
+    #[serde(default)]
+    pub calibration: CalibrationSettings,
+    /// What is particular to the vehicle and its sensors; with the values of the calibration files once these were read.
     #[serde(default)]
     pub profile: VehicleProfile,
+    /// Where a running agent tells how it is.
+    #[serde(default)]
+    pub status: StatusSettings,
+    /// Prometheus metrics.
+    #[serde(default)]
+    pub metrics: MetricsSettings,
+    /// The log.
+    #[serde(default)]
+    pub log: LogSettings,
+    /// What was done with the calibration files; empty until [`AgentConfig::calibrate`] has read them.
+    #[serde(skip)]
+    pub calibrated: CalibrationReport,
+}
+
+/// Calibration files.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationSettings {
+    /// The folder whose `*.toml` files are read at start; empty: none.
+    pub folder: PathBuf,
 }
 
 /// The line to the box.
@@ -66,6 +100,33 @@ pub struct MqttConfig {
     pub watermark_timeout_s: u64,
     /// Batches that may be sent ahead of the watermark.
     pub ahead_batches: usize,
+    /// How fast a backlog may leave, bytes per second.
+    pub catch_up_bytes_per_s: u64,
+    /// The longest wait before the next attempt to connect, seconds.
+    pub reconnect_most_s: u64,
+    /// TLS with a certificate of the box.
+    pub tls: TlsSettings,
+}
+
+/// PEM files for TLS with a certificate of the box. All three, or none: plain text to a broker on this machine. Read anew
+/// at every attempt to connect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// Certificates of those whom the broker's certificate may be signed by.
+    pub ca: PathBuf,
+    /// The box's certificate, then those in between up to the one that the broker knows.
+    pub certificate: PathBuf,
+    /// The private key of the box's certificate.
+    pub key: PathBuf,
+}
+
+impl TlsSettings {
+    /// Whether TLS was asked for.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 impl Default for MqttConfig {
@@ -76,6 +137,9 @@ impl Default for MqttConfig {
             keep_alive_s: 30,
             watermark_timeout_s: 300,
             ahead_batches: 512,
+            catch_up_bytes_per_s: 65_536,
+            reconnect_most_s: 300,
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -119,6 +183,35 @@ pub enum ConfigError {
     /// The box id.
     #[error("box_id is not accepted")]
     BoxId(#[from] BoxIdError),
+    /// The certificate is that of another box.
+    #[error("box_id is {box_id}, but the certificate {path} is that of {common_name:?}: one of the two is wrong")]
+    CertificateName {
+        /// The box, as configured.
+        box_id: BoxId,
+        /// Whose certificate it is.
+        common_name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder of calibration files, or one of them, cannot be read.
+    #[error("calibration.folder: cannot read {path}: {cause}")]
+    CalibrationRead {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// More files than a box can have.
+    #[error("calibration.folder: {folder} holds more than {most} calibration files: remove those of other boxes")]
+    CalibrationCount {
+        /// The folder.
+        folder: PathBuf,
+        /// How many are read.
+        most: usize,
+    },
+    /// A calibration file.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
 }
 
 impl AgentConfig {
@@ -136,7 +229,13 @@ impl AgentConfig {
                 commit_interval_ms: default_commit_interval_ms(),
             },
             mqtt: MqttConfig::default(),
+            sampling: SamplingSettings::default(),
+            calibration: CalibrationSettings::default(),
             profile: VehicleProfile::default(),
+            status: StatusSettings::default(),
+            metrics: MetricsSettings::default(),
+            log: LogSettings::default(),
+            calibrated: CalibrationReport::default(),
         })
     }
 
@@ -150,13 +249,33 @@ impl AgentConfig {
         Ok(config)
     }
 
-    /// Reads and checks a file.
+    /// Reads and checks a file, and the calibration files that it names, for today.
     ///
     /// # Errors
-    /// As [`from_toml`](Self::from_toml), and when the file cannot be read.
+    /// As [`from_toml`](Self::from_toml) and [`calibrate`](Self::calibrate), and when the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-        Self::from_toml(&text)
+        let mut config = Self::from_toml(&text)?;
+        config.calibrate(calibration::today())?;
+        Ok(config)
+    }
+
+    /// Reads the calibration files and puts those that hold on `today` into the profile. What was taken and what was not
+    /// goes to the log and to [`calibrated`](Self::calibrated). Without a folder nothing happens. Values of the profile
+    /// that a file in force also has are replaced; call it once.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be read, a file that is not accepted, or files that contradict each other.
+    pub fn calibrate(&mut self, today: Date) -> Result<(), ConfigError> {
+        if self.calibration.folder.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let files = calibration::read_folder(&self.calibration.folder)?;
+        let (profile, report) = tournee_features::calibration::calibrate(self.profile.clone(), &files, today)?;
+        calibration::log(&report, today);
+        self.profile = profile;
+        self.calibrated = report;
+        Ok(())
     }
 
     /// Checks every value.
@@ -171,17 +290,40 @@ impl AgentConfig {
         within("mqtt.keep_alive_s", u64::from(self.mqtt.keep_alive_s), 5..=3_600)?;
         within("mqtt.watermark_timeout_s", self.mqtt.watermark_timeout_s, 1..=86_400)?;
         within("mqtt.ahead_batches", self.mqtt.ahead_batches as u64, 16..=65_535)?;
+        self.sampling.wanted()?;
+        self.metrics.address()?;
+        self.log.is_json()?;
         for (key, path) in [("serial.path", &self.serial.path), ("spool.path", &self.spool.path)] {
             if path.as_os_str().is_empty() {
                 return Err(refused(key, "\"\"", "the path of a file or device"));
             }
         }
-        if !is_loopback(&self.mqtt.host) {
+        self.mqtt.check()
+    }
+}
+
+impl MqttConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        within("mqtt.catch_up_bytes_per_s", self.catch_up_bytes_per_s, 4_096..=1 << 30)?;
+        within("mqtt.reconnect_most_s", self.reconnect_most_s, 1..=3_600)?;
+        let tls = &self.tls;
+        if tls.is_on() {
+            for (key, path) in
+                [("mqtt.tls.ca", &tls.ca), ("mqtt.tls.certificate", &tls.certificate), ("mqtt.tls.key", &tls.key)]
+            {
+                if path.as_os_str().is_empty() {
+                    return Err(refused(key, "\"\"", "a PEM file; TLS needs mqtt.tls.ca, .certificate and .key"));
+                }
+            }
+            if self.host.is_empty() {
+                return Err(refused("mqtt.host", "\"\"", "the name or address in the broker's certificate"));
+            }
+        } else if !is_loopback(&self.host) {
             return Err(refused(
                 "mqtt.host",
-                &self.mqtt.host,
-                "without TLS only a broker on this machine: localhost, 127.0.0.0/8 or ::1. TLS to a remote broker comes \
-                 in a later version; until then put a TLS bridge on the vehicle",
+                &self.host,
+                "without TLS only a broker on this machine: localhost, 127.0.0.0/8 or ::1. For any other set \
+                 mqtt.tls.ca, .certificate and .key",
             ));
         }
         Ok(())
@@ -258,5 +400,20 @@ mod tests {
             let error = AgentConfig::from_toml(&format!("{LEAST}[mqtt]\nhost = \"{host}\"")).unwrap_err().to_string();
             assert!(error.contains("mqtt.host") && error.contains("TLS"), "{error}");
         }
+    }
+
+    #[test]
+    fn tls_needs_its_three_files_and_then_takes_any_host() {
+        let text = |more: &str| format!("{LEAST}[mqtt]\nhost = \"broker.example\"\n[mqtt.tls]\n{more}");
+        let all = "ca = \"ca.pem\"\ncertificate = \"van.pem\"\nkey = \"van.key\"\n";
+        AgentConfig::from_toml(&text(all)).unwrap();
+        for key in ["ca", "certificate", "key"] {
+            let less: String =
+                all.lines().filter(|line| !line.starts_with(&format!("{key} "))).collect::<Vec<_>>().join("\n");
+            let error = AgentConfig::from_toml(&text(&less)).unwrap_err().to_string();
+            assert!(error.contains(&format!("mqtt.tls.{key} = ")), "{error}");
+        }
+        let rate = AgentConfig::from_toml(&format!("{LEAST}[mqtt]\ncatch_up_bytes_per_s = 5")).unwrap_err().to_string();
+        assert!(rate.contains("mqtt.catch_up_bytes_per_s = 5 is not accepted: 4096 to"), "{rate}");
     }
 }

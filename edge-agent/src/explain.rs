@@ -23,6 +23,59 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "Seconds without a watermark after which everything since the last one is sent again, 1 to 86400.",
     ),
     ("mqtt.ahead_batches", Some("512"), "Batches that may be sent ahead of the watermark, 16 to 65535."),
+    (
+        "mqtt.catch_up_bytes_per_s",
+        Some("65536"),
+        "Bytes per second at which a backlog may leave, 4096 to 1 GiB; four seconds of it, 256 KiB at least, may leave at once.",
+    ),
+    (
+        "mqtt.reconnect_most_s",
+        Some("300"),
+        "Seconds, 1 to 3600, that a wait for the next attempt to connect may last; anything down to 0 is as likely.",
+    ),
+    (
+        "mqtt.tls.ca",
+        Some("\"\""),
+        "PEM file of those whom the broker's certificate may be signed by. With TLS any host is accepted, usually at port \
+         8883; the three files are read anew at every attempt to connect. Empty, all three: plain text.",
+    ),
+    (
+        "mqtt.tls.certificate",
+        Some("\"\""),
+        "PEM file of the box's certificate, whose common name is box_id, then those in between up to the broker's.",
+    ),
+    ("mqtt.tls.key", Some("\"\""), "PEM file of its private key, readable by the agent alone."),
+    (
+        "sampling.off",
+        Some("[]"),
+        "Sensors that are off: accel, gnss, pm, climate, co2, no2, camera-left, camera-right, supply.",
+    ),
+    ("sampling.accel_block", Some("32"), "Acceleration samples per message of the box, 1 to 32."),
+    ("sampling.gnss_period_ms", Some("1000"), "Milliseconds between two fixes, 100 to 10000."),
+    ("sampling.pm_part", Some("\"sps30\""), "The particulate sensor that is fitted: sps30, pmsx003 or sds011."),
+    ("sampling.pm_period_ms", Some("1000"), "Milliseconds between two readings of particulate matter, 1000 to 60000."),
+    ("sampling.climate_period_ms", Some("1000"), "The same for temperature, humidity and pressure, 100 to 60000."),
+    ("sampling.no2_period_ms", Some("1000"), "The same for the NO2 cell, 100 to 60000."),
+    ("sampling.thermal_period_ms", Some("1000"), "Milliseconds between two pictures of a camera, 250 to 4000."),
+    ("sampling.health_period_ms", Some("60000"), "Milliseconds between two health messages of the box, 1000 to 60000."),
+    (
+        "calibration.folder",
+        Some("\"\""),
+        "Folder whose *.toml calibration files (hardware/calibration) are read at start and, where they hold today, replace \
+         the values of the profile. Empty: none.",
+    ),
+    (
+        "status.socket",
+        Some("\"\""),
+        "Unix socket at which a running agent tells `edge-agent status` how it is, mode 0600. Empty: beside the spool, its name \
+         with .sock.",
+    ),
+    (
+        "metrics.listen",
+        Some("\"\""),
+        "Address and port of the Prometheus metrics, of this machine only, e.g. 127.0.0.1:9464. Empty: off.",
+    ),
+    ("log.format", Some("\"text\""), "A log line on standard error: text or json."),
 ];
 
 /// The keys of the configuration as commented TOML, then those of the vehicle profile.
@@ -32,7 +85,7 @@ pub fn explain() -> String {
         String::from("# Keys of the edge agent. A key with a value shows its default; the others must be given.\n");
     let mut table = "";
     for (key, default, meaning) in KEYS {
-        let (in_table, name) = key.split_once('.').unwrap_or(("", key));
+        let (in_table, name) = key.rsplit_once('.').unwrap_or(("", key));
         if in_table != table {
             table = in_table;
             let _ = write!(text, "\n[{table}]\n");
@@ -68,10 +121,13 @@ mod tests {
         let mut table: toml::Table = toml::Table::try_from(&config).unwrap();
         table.remove("profile").unwrap();
         let mut real = Vec::new();
-        for (name, value) in table {
-            match value {
-                toml::Value::Table(inner) => real.extend(inner.into_iter().map(|(n, v)| (format!("{name}.{n}"), v))),
-                value => real.push((name, value)),
+        let mut tables = vec![(String::new(), table)];
+        while let Some((prefix, table)) = tables.pop() {
+            for (name, value) in table {
+                match value {
+                    toml::Value::Table(inner) => tables.push((format!("{prefix}{name}."), inner)),
+                    value => real.push((format!("{prefix}{name}"), value)),
+                }
             }
         }
         assert_eq!(real.len(), KEYS.len());

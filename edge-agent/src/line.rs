@@ -2,10 +2,13 @@
 
 use tournee_features::{LineCounters, Pipeline, VehicleProfile, flags};
 use tournee_link::{Arrival, Decoder, Event, Header, SeqTracker};
-use tournee_payload::{Sample, field};
+use tournee_payload::{Area, Sample, field};
 use tournee_spool::LinePosition;
 
+use crate::commands::LineOrders;
 use crate::progress::Progress;
+use crate::report::Withheld;
+use crate::steward::{BoxState, Steward};
 
 /// Samples, and how far on the line they reach.
 #[derive(Debug)]
@@ -23,6 +26,12 @@ pub(crate) struct Line {
     pipeline: Pipeline,
     counters: LineCounters,
     voided_values: u64,
+    steward: Steward,
+    /// Measurements are kept.
+    collect: bool,
+    /// Samples with a position outside of all of them are not kept. None: everywhere.
+    areas: Vec<Area>,
+    withheld: Withheld,
 }
 
 /// What the sequence numbers say.
@@ -52,26 +61,56 @@ impl Arrivals {
 
 impl Line {
     /// `before`: what the spool holds of the run before. Frames of the same boot between it and the first one are lost.
-    pub fn new(profile: VehicleProfile, before: Option<LinePosition>) -> Self {
+    pub fn new(profile: VehicleProfile, before: Option<LinePosition>, steward: Steward) -> Self {
         Self {
             decoder: Decoder::new(),
             arrivals: Arrivals { tracker: SeqTracker::new(), progress: Progress::default(), before },
             pipeline: Pipeline::new(profile),
             counters: LineCounters::default(),
             voided_values: 0,
+            steward,
+            collect: true,
+            areas: Vec::new(),
+            withheld: Withheld::default(),
         }
     }
 
-    /// Takes the next bytes; finished samples are appended to `out`.
-    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Sample>) {
-        let Self { decoder, arrivals, pipeline, counters, voided_values } = self;
+    /// What commands ask for, from the next frame on; finished samples are appended to `out`. To stop collecting ends the
+    /// round: what was measured until now is finished and trimmed as at its end, what comes is not even reduced.
+    pub fn obey(&mut self, orders: &LineOrders, out: &mut Vec<Sample>) {
+        self.steward.want(orders.sampling);
+        if self.collect && !orders.collect {
+            self.finish(out);
+        }
+        self.collect = orders.collect;
+        self.areas.clone_from(&orders.areas);
+    }
+
+    /// Whether frames are taken without becoming samples.
+    pub const fn is_idle(&self) -> bool {
+        !self.collect
+    }
+
+    /// What was not kept because of commands.
+    pub const fn withheld(&self) -> Withheld {
+        self.withheld
+    }
+
+    /// Takes the next bytes; finished samples are appended to `out`. `now_us`: any rising count of microseconds.
+    pub fn feed(&mut self, bytes: &[u8], now_us: u64, out: &mut Vec<Sample>) {
+        let Self { decoder, arrivals, pipeline, counters, voided_values, steward, collect, areas, withheld } = self;
         let first = out.len();
         decoder.feed(bytes, |event| match event {
             Event::Frame { header, message } => {
                 arrivals.take(&header);
                 counters.frames_ok += 1;
                 counters.frames_lost = arrivals.tracker.lost();
-                pipeline.feed(&header, &message, counters, out);
+                steward.receive(header.boot_id, &message, now_us);
+                if *collect {
+                    pipeline.feed(&header, &message, counters, out);
+                } else {
+                    withheld.frames += 1;
+                }
             }
             Event::Bad(_) => counters.frames_bad += 1,
             Event::Unknown { header, .. } => {
@@ -84,11 +123,31 @@ impl Line {
         let new = out.get_mut(first..).unwrap_or_default();
         *voided_values += void(new);
         arrivals.progress.finished(new);
+        withheld.samples += outside(areas, out, first);
+        if !*collect {
+            arrivals.progress.all_finished();
+        }
     }
 
     /// After a reconnection: what stands before the next delimiter may be half a frame. The loss counter goes on.
-    pub fn reconnected(&mut self) {
+    pub fn reconnected(&mut self, now_us: u64) {
         self.decoder.reset();
+        self.steward.connected(now_us);
+    }
+
+    /// The bytes to write to the box now, if any.
+    pub fn command(&mut self, now_us: u64) -> Option<Vec<u8>> {
+        self.steward.poll(now_us)
+    }
+
+    /// When [`Line::command`] has something to do.
+    pub fn command_due_us(&self) -> u64 {
+        self.steward.due_us()
+    }
+
+    /// What is known of the box.
+    pub const fn box_state(&self) -> &BoxState {
+        self.steward.state()
     }
 
     /// End of input: what can be finished is appended to `out`.
@@ -96,6 +155,7 @@ impl Line {
         let first = out.len();
         self.pipeline.finish(out);
         self.voided_values += void(out.get_mut(first..).unwrap_or_default());
+        self.withheld.samples += outside(&self.areas, out, first);
         self.arrivals.progress.all_finished();
     }
 
@@ -111,6 +171,22 @@ impl Line {
     pub const fn voided_values(&self) -> u64 {
         self.voided_values
     }
+}
+
+/// Takes out the samples from `first` on that lie outside of every area, and counts them. One without a position stays: it
+/// may be from within.
+fn outside(areas: &[Area], samples: &mut Vec<Sample>, first: usize) -> u64 {
+    if areas.is_empty() {
+        return 0;
+    }
+    let before = samples.len();
+    let mut at = 0;
+    samples.retain(|sample| {
+        at += 1;
+        let position = sample.get(field::LAT_DEG).zip(sample.get(field::LON_DEG));
+        at <= first || position.is_none_or(|(lat, lon)| areas.iter().any(|area| area.contains(lat, lon)))
+    });
+    (before - samples.len()) as u64
 }
 
 /// Ingest refuses values outside of their range, so none is sent: emptied and flagged, the rest of the row lives on.
@@ -143,15 +219,15 @@ mod tests {
 
     #[test]
     fn corrupt_lost_and_unknown_frames_are_counted() {
-        let mut line = Line::new(VehicleProfile::default(), None);
+        let mut line = Line::new(VehicleProfile::default(), None, Steward::new(1, tournee_link::BoxConfig::DEFAULT));
         let mut out = Vec::new();
-        line.feed(&frame(0), &mut out);
+        line.feed(&frame(0), 0, &mut out);
         let mut broken = frame(1);
         broken[3] ^= 0x55;
-        line.feed(&broken, &mut out);
-        line.feed(&frame(2), &mut out);
-        line.feed(&frame(5), &mut out);
-        line.feed(b"noise\0", &mut out);
+        line.feed(&broken, 0, &mut out);
+        line.feed(&frame(2), 0, &mut out);
+        line.feed(&frame(5), 0, &mut out);
+        line.feed(b"noise\0", 0, &mut out);
         let counters = line.counters();
         assert_eq!(counters.frames_ok, 3);
         assert_eq!(counters.frames_bad, 2);
@@ -161,13 +237,59 @@ mod tests {
 
     #[test]
     fn half_a_frame_after_a_reconnection_is_not_noise() {
-        let mut line = Line::new(VehicleProfile::default(), None);
+        let mut line = Line::new(VehicleProfile::default(), None, Steward::new(1, tournee_link::BoxConfig::DEFAULT));
         let mut out = Vec::new();
-        line.feed(&frame(0), &mut out);
-        line.reconnected();
-        line.feed(&frame(1)[4..], &mut out);
-        line.feed(&frame(2), &mut out);
+        line.feed(&frame(0), 0, &mut out);
+        line.reconnected(0);
+        line.feed(&frame(1)[4..], 0, &mut out);
+        line.feed(&frame(2), 0, &mut out);
         assert_eq!((line.counters().frames_ok, line.counters().frames_bad, line.counters().frames_lost), (2, 0, 1));
+    }
+
+    #[test]
+    fn while_collection_is_off_frames_are_counted_and_nothing_is_kept_or_lost() {
+        let sampling = tournee_link::BoxConfig::DEFAULT;
+        let mut line = Line::new(VehicleProfile::default(), None, Steward::new(1, sampling));
+        let mut orders = LineOrders { collect: false, areas: Vec::new(), sampling };
+        let mut out = Vec::new();
+        line.feed(&frame(0), 0, &mut out);
+        line.obey(&orders, &mut out);
+        let kept = out.len();
+        assert!(kept > 0, "the round has ended: its last health row is there");
+        for seq in 1..50 {
+            line.feed(&frame(seq), 0, &mut out);
+        }
+        line.finish(&mut out);
+        assert_eq!((out.len(), line.withheld().frames), (kept, 49));
+        assert_eq!(line.position(), Some(LinePosition { boot_id: 9, next_seq: 50 }), "a kill now costs nothing");
+        orders.collect = true;
+        line.obey(&orders, &mut out);
+        line.feed(&frame(50), 0, &mut out);
+        line.finish(&mut out);
+        assert!(out.len() > kept);
+        assert!(out[kept..].iter().all(|sample| sample.get(field::TICK_US).is_none_or(|tick| tick >= 50_000_000)));
+        assert_eq!((line.counters().frames_lost, line.withheld().frames), (0, 49));
+    }
+
+    #[test]
+    fn samples_outside_of_every_area_are_counted_and_dropped() {
+        let at = |lat: Option<i64>| {
+            let mut sample = Sample::new(Stream::Track);
+            sample.set(field::LAT_DEG, lat);
+            sample.set(field::LON_DEG, Some(5));
+            sample
+        };
+        let area = |south_e7deg, north_e7deg| Area { south_e7deg, north_e7deg, west_e7deg: 0, east_e7deg: 9 };
+        let all = vec![at(Some(99)), at(Some(1)), at(Some(50)), at(None), at(Some(21))];
+        let mut samples = all.clone();
+        assert_eq!(outside(&[], &mut samples, 0), 0);
+        assert_eq!(samples, all);
+        assert_eq!(outside(&[area(0, 10), area(20, 30)], &mut samples, 1), 1);
+        assert_eq!(
+            samples,
+            [at(Some(99)), at(Some(1)), at(None), at(Some(21))],
+            "what was there before is not looked at"
+        );
     }
 
     #[test]

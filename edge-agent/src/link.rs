@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tournee_payload::BoxId;
 
+use crate::config::TlsSettings;
+
 /// Where and as whom to connect.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -12,6 +14,8 @@ pub(crate) struct Target {
     pub host: String,
     pub port: u16,
     pub keep_alive: Duration,
+    /// TLS, when it is on. The files are read at every connection.
+    pub tls: TlsSettings,
     /// Retained by the broker when the connection is lost: topic, payload.
     pub last_will: (String, Vec<u8>),
 }

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use tournee_features::LineCounters;
 use tournee_payload::{BoxId, Stream};
 
+use crate::certificate::CertificateState;
+use crate::metrics::Published;
+use crate::steward::BoxState;
+
 /// How the agent is, at any moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentStatus {
@@ -28,6 +32,36 @@ pub struct AgentStatus {
     pub connected: bool,
     /// The line.
     pub line: LineCounters,
+    /// The box at its other end.
+    pub box_state: BoxState,
+    /// The way to the broker, and what came down it.
+    pub uplink: UplinkStatus,
+    /// What was not kept because of commands, since the agent started.
+    pub withheld: Withheld,
+    /// What went to the broker, since the agent started.
+    pub published: Published,
+}
+
+/// The way to the broker, and what came down it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UplinkStatus {
+    /// The certificate of the box.
+    pub certificate: CertificateState,
+    /// Why there is no connection; empty while there is one.
+    pub trouble: String,
+    /// Measurements are not kept, by a command.
+    pub collection_off: bool,
+    /// The last command that was dealt with; 0: none.
+    pub last_command_id: u64,
+}
+
+/// What was not kept because of commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// Frames of the line that came while collection was off.
+    pub frames: u64,
+    /// Samples from outside of the campaign's areas.
+    pub samples: u64,
 }
 
 impl AgentStatus {
@@ -64,6 +98,12 @@ pub struct AgentReport {
     pub lost_gap_rows: u64,
     /// The line, since the agent started.
     pub line: LineCounters,
+    /// The box at its other end, as it was last.
+    pub box_state: BoxState,
+    /// What was not kept because of commands, since the agent started.
+    pub withheld: Withheld,
+    /// What was done with the calibration files.
+    pub calibration: Value,
     /// Values outside of their field's range that were emptied, since the agent started.
     pub voided_values: u64,
     /// Batches published since the agent started, repetitions included.
@@ -106,6 +146,10 @@ impl AgentReport {
             "frames_lost": self.line.frames_lost,
             "frames_unknown": self.line.frames_unknown,
             "voided_values": self.voided_values,
+            "box": box_json(&self.box_state),
+            "withheld_frames": self.withheld.frames,
+            "withheld_samples": self.withheld.samples,
+            "calibration": self.calibration,
             "published_batches": self.published_batches,
             "refused_messages": self.refused_messages,
             "old_copies": self.old_copies,
@@ -113,6 +157,25 @@ impl AgentReport {
             "set_aside": self.set_aside.as_ref().map(|path| path.display().to_string()),
         })
     }
+}
+
+pub(crate) fn box_json(state: &BoxState) -> Value {
+    json!({
+        "firmware": state.firmware,
+        "commit": state.commit,
+        "serial": state.serial,
+        "board": state.board,
+        "reset_cause": state.reset_cause,
+        "config_generation": state.config_generation,
+        "boots": state.boots,
+        "faults": state.faults,
+        "faults_seen": state.faults_seen,
+        "queue_drops": state.queue_drops,
+        "stack_free_bytes": state.stack_free_bytes,
+        "round_trip_us": state.round_trip_us,
+        "commands_unanswered": state.unanswered,
+        "commands_refused": state.refused,
+    })
 }
 
 fn measured(counts: &BTreeMap<Stream, u64>) -> u64 {

@@ -18,6 +18,10 @@ const BOOT: u32 = 77;
 const PER_SECOND: u32 = 3;
 
 /// Seconds of a drive northwards at 8 m/s.
+fn steward() -> crate::steward::Steward {
+    crate::steward::Steward::new(1, tournee_link::BoxConfig::DEFAULT)
+}
+
 fn drive(boot_id: u32, seconds: std::ops::Range<u32>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for t in seconds {
@@ -53,7 +57,7 @@ fn profile(trim_m: f64) -> VehicleProfile {
 
 fn feed(line: &mut Line, bytes: &[u8]) -> Taken {
     let mut samples = Vec::new();
-    line.feed(bytes, &mut samples);
+    line.feed(bytes, 0, &mut samples);
     Taken { samples, position: line.position() }
 }
 
@@ -62,7 +66,7 @@ fn open(path: &Path) -> Spool {
 }
 
 fn lost_after(before: Option<LinePosition>, bytes: &[u8]) -> u64 {
-    let mut line = Line::new(profile(0.0), before);
+    let mut line = Line::new(profile(0.0), before, steward());
     feed(&mut line, bytes);
     line.counters().frames_lost
 }
@@ -75,7 +79,7 @@ async fn a_kill_counts_what_was_read_and_not_committed_and_a_stop_counts_nothing
     let path = dir.path().join("spool.db");
     let never = Duration::from_secs(3_600);
     let Keeper { samples, handle, mut status, ended } = keeper::start(open(&path), never, false, 8).unwrap();
-    let mut line = Line::new(profile(0.0), None);
+    let mut line = Line::new(profile(0.0), None, steward());
 
     // Enough samples that the keeper does not wait for its interval.
     let first = feed(&mut line, &drive(BOOT, 0..1_500));
@@ -121,7 +125,7 @@ async fn a_kill_counts_what_was_read_and_not_committed_and_a_stop_counts_nothing
 /// What the privacy trim holds back dies with the process: those frames are behind the position.
 #[test]
 fn what_the_trim_holds_back_is_not_called_safe() {
-    let mut line = Line::new(profile(300.0), None);
+    let mut line = Line::new(profile(300.0), None, steward());
     let taken = feed(&mut line, &drive(BOOT, 0..400));
     assert!(taken.samples.iter().any(|sample| sample.stream == Stream::Track));
     let held = 400 * PER_SECOND - taken.position.unwrap().next_seq;
@@ -134,7 +138,7 @@ fn what_the_trim_holds_back_is_not_called_safe() {
 /// A new boot starts its own position, and a late frame does not take it back.
 #[test]
 fn the_position_follows_the_boots() {
-    let mut line = Line::new(profile(0.0), None);
+    let mut line = Line::new(profile(0.0), None, steward());
     assert_eq!(feed(&mut line, &[]).position, None);
     feed(&mut line, &drive(1, 0..100));
     let at = feed(&mut line, &drive(1, 50..60)).position.unwrap();

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, Event, LastWill, MqttOptions, Packet, PubAckReason, PublishNotice, PublishOptions, PublishResult, QoS,
+    TlsConfiguration, Transport,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
+use crate::tls::{self, Credentials};
 use crate::uplink::WINDOW_BATCHES;
 
 /// How long the broker may take to greet.
@@ -39,7 +41,20 @@ fn failed(error: impl std::fmt::Display) -> LinkError {
     LinkError(error.to_string())
 }
 
-fn options(target: &Target) -> MqttOptions {
+/// A clear word instead of a handshake that fails: the files are read here and now.
+async fn transport(target: &Target) -> Result<Transport, LinkError> {
+    if !target.tls.is_on() {
+        return Ok(Transport::tcp());
+    }
+    let (files, box_id) = (target.tls.clone(), target.box_id.clone());
+    let loaded = tokio::task::spawn_blocking(move || tls::load(&files, &box_id, tls::now_s())).await;
+    let (state, credentials) = loaded.map_err(failed)?;
+    let Credentials { ca, certificate, key } = credentials.ok_or_else(|| LinkError(state.to_string()))?;
+    let simple = TlsConfiguration::Simple { ca, alpn: None, client_auth: Some((certificate, key)) };
+    Ok(Transport::tls_with_config(simple))
+}
+
+fn options(target: &Target, transport: Transport) -> MqttOptions {
     let mut options = MqttOptions::new(target.box_id.as_str(), (target.host.clone(), target.port));
     let (topic, payload) = &target.last_will;
     options
@@ -49,6 +64,7 @@ fn options(target: &Target) -> MqttOptions {
         // Without this limit every flush walks a table of 65,535 entries.
         .set_outgoing_inflight_upper_limit(WINDOW_BATCHES as u16)
         .set_max_packet_size(Some(MAX_INBOUND_BYTES))
+        .set_transport(transport)
         .set_connect_timeout(CONNECT_TIMEOUT)
         .set_max_request_batch(64)
         .set_last_will(LastWill::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, true, None));
@@ -59,8 +75,10 @@ impl Link for RumqttLink {
     type Ack = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
     async fn connect(target: &Target) -> Result<(Self, Session), LinkError> {
-        let (client, mut events) =
-            AsyncClient::builder(options(target)).capacity(4 * WINDOW_BATCHES).try_build().map_err(failed)?;
+        let (client, mut events) = AsyncClient::builder(options(target, transport(target).await?))
+            .capacity(4 * WINDOW_BATCHES)
+            .try_build()
+            .map_err(failed)?;
         let greeting = async {
             loop {
                 match events.poll().await {

@@ -1,6 +1,7 @@
 //! The wiring.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -11,15 +12,20 @@ use tournee_features::LineCounters;
 use tournee_payload::{BoxId, Status, Stream};
 use tournee_spool::{Spool, SpoolConfig};
 
+use crate::commands_desk::CommandDesk;
+use crate::commands_store::Store;
 use crate::config::AgentConfig;
 use crate::error::AgentError;
 use crate::keeper::{self, Keeper, SpoolStatus};
 use crate::line::Line;
 use crate::link::Target;
-use crate::report::{AgentReport, AgentStatus};
+use crate::metrics::{Counted, Counts, counting};
+use crate::report::{AgentReport, AgentStatus, UplinkStatus, Withheld};
 use crate::rumqtt::RumqttLink;
-use crate::serial::{self, ReaderReport};
-use crate::uplink::Uplink;
+use crate::serial::{self, ReaderReport, Shown};
+use crate::steward::{BoxState, Steward};
+use crate::tls::{self, CertificateWatch};
+use crate::uplink::{Limits, Uplink};
 use crate::uplink_task::{UplinkReport, UplinkTask, state_message};
 
 /// What is asked of one run.
@@ -46,6 +52,7 @@ pub async fn run(
     status: watch::Sender<AgentStatus>,
 ) -> Result<AgentReport, AgentError> {
     config.check()?;
+    tls::check_at_start(&config, tls::now_s())?;
     let mut rng = rng(options.epoch_seed, &config.box_id);
     let new_epoch = rng.random::<u64>() >> 1;
     let spool_config = SpoolConfig::new(config.box_id.clone(), config.spool.max_bytes);
@@ -65,35 +72,53 @@ pub async fn run(
     let _stop_on_return = stop.clone().drop_guard();
     let Keeper { samples, handle, status: spool_status, mut ended } = keeper;
     let (line_sender, line) = watch::channel(LineCounters::default());
+    let (box_sender, box_state) = watch::channel(BoxState::default());
+    let (withheld_sender, withheld) = watch::channel(Withheld::default());
     let (connected_sender, connected) = watch::channel(false);
+    let (uplink_sender, uplink_status) = watch::channel(UplinkStatus::default());
+    let sampling = config.sampling.wanted()?;
+    let steward = Steward::new(rng.random(), sampling);
+    let store = Store::beside(&config.spool.path, &config.box_id);
+    let desk = CommandDesk::open(store, config.sampling.clone(), sampling, status.subscribe());
+    let orders = desk.orders();
     let mqtt = &config.mqtt;
     let uplink = UplinkTask {
         box_id: config.box_id.clone(),
         epoch,
-        target: Target {
-            box_id: config.box_id.clone(),
-            host: mqtt.host.clone(),
-            port: mqtt.port,
-            keep_alive: Duration::from_secs(u64::from(mqtt.keep_alive_s)),
-            last_will: state_message(&config.box_id, epoch, Status::Lost),
-        },
-        machine: Uplink::new(&watermarks, mqtt.ahead_batches, Duration::from_secs(mqtt.watermark_timeout_s)),
+        target: target(&config, epoch),
+        machine: Uplink::new(
+            &watermarks,
+            Limits {
+                ahead_batches: mqtt.ahead_batches,
+                watermark_timeout: Duration::from_secs(mqtt.watermark_timeout_s),
+                catch_up_bytes_per_s: mqtt.catch_up_bytes_per_s,
+            },
+        ),
         spool: handle,
         status: spool_status.clone(),
         connected: connected_sender,
+        shown: uplink_sender,
+        desk,
+        certificate: CertificateWatch::default(),
+        reconnect_most: Duration::from_secs(mqtt.reconnect_most_s),
+        wall_s: tls::now_s,
+        report_due: false,
         finish_when_empty: options.finish_on_eof,
         rng,
         shutdown: stop.clone(),
         report: UplinkReport::default(),
         owed: BTreeMap::new(),
     };
-    let mut uplink = tokio::spawn(uplink.run::<RumqttLink>());
-    let line_in = Line::new(config.profile.clone(), before);
+    let publishes = Arc::new(Counts::default());
+    let mut uplink = tokio::spawn(counting(Arc::clone(&publishes), uplink.run::<Counted<RumqttLink>>()));
+    let line_in = Line::new(config.profile.clone(), before, steward);
+    let shown = Shown { line: line_sender, box_state: box_sender, withheld: withheld_sender };
     let reader =
-        serial::read(config.serial.clone(), options.finish_on_eof, line_in, samples, line_sender, stop.clone());
+        serial::read(config.serial.clone(), options.finish_on_eof, line_in, samples, shown, orders, stop.clone());
     let mut reader = tokio::spawn(reader);
 
-    let mut views = Views { spool: spool_status, connected, line };
+    let mut views =
+        Views { spool: spool_status, connected, line, box_state, uplink: uplink_status, withheld, publishes };
     let mut read: Option<ReaderReport> = None;
     let mut sent: Option<UplinkReport> = None;
     let kept = loop {
@@ -122,6 +147,7 @@ pub async fn run(
         None => uplink.await.map_err(|_| AgentError::Ended("the uplink"))?,
     };
     let report = AgentReport {
+        calibration: config.calibration_json(),
         box_id: config.box_id,
         epoch: kept.epoch,
         generated: kept.generated.clone(),
@@ -131,13 +157,23 @@ pub async fn run(
         lost_gap_rows: kept.lost_gap_rows,
         line: read.line,
         voided_values: read.voided_values,
+        box_state: read.box_state.clone(),
         published_batches: sent.published_batches,
         refused_messages: sent.refused_messages,
         set_aside: kept.set_aside.clone().or(opened.set_aside),
         old_copies: kept.old_copies,
         set_aside_samples: kept.set_aside_samples,
+        withheld: read.withheld,
     };
-    status.send_replace(AgentStatus { connected: false, line: read.line, ..status_of(&kept) });
+    status.send_replace(AgentStatus {
+        connected: false,
+        line: read.line,
+        box_state: read.box_state,
+        uplink: views.uplink.borrow().clone(),
+        withheld: read.withheld,
+        published: views.publishes.seen(),
+        ..status_of(&kept)
+    });
     tracing::info!(
         box_id = %report.box_id, generated = report.generated_samples(), pending = report.pending, gaps = report.gaps,
         "agent ended"
@@ -145,11 +181,28 @@ pub async fn run(
     Ok(report)
 }
 
+/// Where and as whom to connect.
+pub(crate) fn target(config: &AgentConfig, epoch: u64) -> Target {
+    let mqtt = &config.mqtt;
+    Target {
+        box_id: config.box_id.clone(),
+        host: mqtt.host.clone(),
+        port: mqtt.port,
+        keep_alive: Duration::from_secs(u64::from(mqtt.keep_alive_s)),
+        tls: mqtt.tls.clone(),
+        last_will: state_message(&config.box_id, epoch, Status::Lost),
+    }
+}
+
 /// What the parts show while they run.
 struct Views {
     spool: watch::Receiver<SpoolStatus>,
     connected: watch::Receiver<bool>,
     line: watch::Receiver<LineCounters>,
+    box_state: watch::Receiver<BoxState>,
+    uplink: watch::Receiver<UplinkStatus>,
+    withheld: watch::Receiver<Withheld>,
+    publishes: Arc<Counts>,
 }
 
 impl Views {
@@ -157,6 +210,10 @@ impl Views {
         AgentStatus {
             connected: *self.connected.borrow_and_update(),
             line: *self.line.borrow_and_update(),
+            box_state: self.box_state.borrow_and_update().clone(),
+            uplink: self.uplink.borrow_and_update().clone(),
+            withheld: *self.withheld.borrow_and_update(),
+            published: self.publishes.seen(),
             ..status_of(&self.spool.borrow_and_update())
         }
     }
@@ -168,6 +225,9 @@ impl Views {
             Ok(()) = self.spool.changed() => {}
             Ok(()) = self.connected.changed() => {}
             Ok(()) = self.line.changed() => {}
+            Ok(()) = self.box_state.changed() => {}
+            Ok(()) = self.uplink.changed() => {}
+            Ok(()) = self.withheld.changed() => {}
             else => std::future::pending().await,
         }
     }

@@ -1,26 +1,58 @@
 //! The serial reader: bytes in, samples out. Never waits for a disk, only for room in a bounded queue: a full queue stops
 //! the reading, the line's own flow control and the box's counted queue do the rest.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio_serial::{SerialPortBuilderExt, SerialStream};
 use tokio_util::sync::CancellationToken;
 use tournee_features::LineCounters;
 
 use crate::backoff::Backoff;
+use crate::commands::LineOrders;
 use crate::config::SerialConfig;
 use crate::error::AgentError;
 use crate::line::{Line, Taken};
+use crate::report::Withheld;
+use crate::steward::BoxState;
 
 const READ_BYTES: usize = 16 * 1024;
+/// How long the line may take no command before it is given up: a box that does not read must not stop the reading of it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often the position goes to the spool while collection is off: what comes after it would be counted as lost.
+const IDLE_POSITION_EVERY: Duration = Duration::from_secs(60);
 
 /// What the reader counted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ReaderReport {
     pub line: LineCounters,
     pub voided_values: u64,
+    pub box_state: BoxState,
+    pub withheld: Withheld,
+}
+
+/// Where the reader shows what it counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub line: watch::Sender<LineCounters>,
+    pub box_state: watch::Sender<BoxState>,
+    pub withheld: watch::Sender<Withheld>,
+}
+
+impl Shown {
+    fn show(&self, line: &Line) {
+        self.line.send_replace(line.counters());
+        self.box_state.send_if_modified(|shown| {
+            let news = shown != line.box_state();
+            if news {
+                shown.clone_from(line.box_state());
+            }
+            news
+        });
+        self.withheld.send_if_modified(|shown| std::mem::replace(shown, line.withheld()) != line.withheld());
+    }
 }
 
 /// Reads until `shutdown`, or, with `finish_on_eof`, until the line is closed at its other end.
@@ -29,17 +61,21 @@ pub(crate) async fn read(
     finish_on_eof: bool,
     mut line: Line,
     samples: mpsc::Sender<Taken>,
-    counters: watch::Sender<LineCounters>,
+    shown: Shown,
+    mut orders: watch::Receiver<LineOrders>,
     shutdown: CancellationToken,
 ) -> Result<ReaderReport, AgentError> {
+    let started = Instant::now();
+    // Nothing was read yet, so nothing is finished by it.
+    line.obey(&orders.borrow_and_update(), &mut Vec::new());
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let outcome = loop {
         match open(&config) {
             Ok(port) => {
                 tracing::info!(path = %config.path.display(), "serial line open");
                 backoff.reset();
-                line.reconnected();
-                let over = read_port(port, &mut line, &samples, &counters, &shutdown).await;
+                line.reconnected(micros(started));
+                let over = read_port(port, started, &mut line, &samples, &shown, &mut orders, &shutdown).await;
                 if over == Over::Stop || finish_on_eof {
                     break Ok(());
                 }
@@ -61,8 +97,17 @@ pub(crate) async fn read(
     if !rest.is_empty() || position.is_some() {
         let _ = samples.send(Taken { samples: rest, position }).await;
     }
-    counters.send_replace(line.counters());
-    outcome.map(|()| ReaderReport { line: line.counters(), voided_values: line.voided_values() })
+    shown.show(&line);
+    outcome.map(|()| ReaderReport {
+        line: line.counters(),
+        voided_values: line.voided_values(),
+        box_state: line.box_state().clone(),
+        withheld: line.withheld(),
+    })
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 fn open(config: &SerialConfig) -> std::io::Result<SerialStream> {
@@ -81,16 +126,38 @@ enum Over {
 
 async fn read_port(
     mut port: SerialStream,
+    started: Instant,
     line: &mut Line,
     samples: &mpsc::Sender<Taken>,
-    counters: &watch::Sender<LineCounters>,
+    shown: &Shown,
+    orders: &mut watch::Receiver<LineOrders>,
     shutdown: &CancellationToken,
 ) -> Over {
     let mut buffer = vec![0; READ_BYTES];
+    let mut idle_since = Instant::now();
     loop {
+        if let Some(bytes) = line.command(micros(started)) {
+            match tokio::time::timeout(WRITE_TIMEOUT, port.write_all(&bytes)).await {
+                Ok(Ok(())) => {}
+                // Sent again when its answer does not come; the box reads a frame cut here as a broken one.
+                Ok(Err(error)) => tracing::debug!(%error, "the line does not take a command"),
+                Err(_) => tracing::debug!("the line takes no command"),
+            }
+        }
+        let wait = Duration::from_micros(line.command_due_us().saturating_sub(micros(started)));
         let read = tokio::select! {
             () = shutdown.cancelled() => return Over::Stop,
             read = port.read(&mut buffer) => read,
+            () = tokio::time::sleep(wait.min(Duration::from_secs(3_600))) => continue,
+            Ok(()) = orders.changed() => {
+                let mut out = Vec::new();
+                line.obey(&orders.borrow_and_update(), &mut out);
+                shown.show(line);
+                if samples.send(Taken { samples: out, position: line.position() }).await.is_err() {
+                    return Over::Stop;
+                }
+                continue;
+            }
         };
         let count = match read {
             Ok(0) => return Over::Closed,
@@ -103,9 +170,15 @@ async fn read_port(
             }
         };
         let mut out = Vec::new();
-        line.feed(buffer.get(..count).unwrap_or_default(), &mut out);
-        counters.send_replace(line.counters());
-        if !out.is_empty() && samples.send(Taken { samples: out, position: line.position() }).await.is_err() {
+        line.feed(buffer.get(..count).unwrap_or_default(), micros(started), &mut out);
+        shown.show(line);
+        let position_is_due = line.is_idle() && idle_since.elapsed() >= IDLE_POSITION_EVERY;
+        if position_is_due {
+            idle_since = Instant::now();
+        }
+        if (!out.is_empty() || position_is_due)
+            && samples.send(Taken { samples: out, position: line.position() }).await.is_err()
+        {
             return Over::Stop;
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tournee_payload::Stream;
 
+use crate::catch_up::CatchUp;
 use crate::link::Outcome;
 
 /// Publishes that may wait for their PUBACK.
@@ -47,7 +48,7 @@ pub(crate) enum Due {
     Nothing,
     /// No watermark of a stream for too long: its cursor was put back.
     Rewound,
-    /// No watermark of a stream and no PUBACK either for too long: make a new connection.
+    /// No PUBACK for too long: make a new connection.
     Reconnect,
 }
 
@@ -94,6 +95,17 @@ struct Flight {
     since: Duration,
 }
 
+/// How much may be on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Batches ahead of the watermark.
+    pub ahead_batches: usize,
+    /// How long a stream waits for its watermark.
+    pub watermark_timeout: Duration,
+    /// How fast a backlog may leave.
+    pub catch_up_bytes_per_s: u64,
+}
+
 /// The state machine. Times are durations since any fixed moment.
 #[derive(Debug)]
 pub(crate) struct Uplink {
@@ -101,14 +113,16 @@ pub(crate) struct Uplink {
     in_flight: BTreeMap<Token, Flight>,
     /// The broker's limit, while connected.
     session: Option<Option<u32>>,
-    ahead_batches: usize,
-    watermark_timeout: Duration,
+    limits: Limits,
+    catch_up: CatchUp,
+    /// Streams that go first, the higher the earlier; 0 where nothing was said.
+    priorities: BTreeMap<Stream, u8>,
     tokens: u64,
     turn: usize,
 }
 
 impl Uplink {
-    pub fn new(watermarks: &BTreeMap<Stream, u64>, ahead_batches: usize, watermark_timeout: Duration) -> Self {
+    pub fn new(watermarks: &BTreeMap<Stream, u64>, limits: Limits) -> Self {
         let cursors = Stream::ALL
             .into_iter()
             .map(|stream| {
@@ -120,8 +134,9 @@ impl Uplink {
             cursors,
             in_flight: BTreeMap::new(),
             session: None,
-            ahead_batches,
-            watermark_timeout,
+            catch_up: CatchUp::new(limits.catch_up_bytes_per_s),
+            limits,
+            priorities: BTreeMap::new(),
             tokens: 0,
             turn: 0,
         }
@@ -144,6 +159,11 @@ impl Uplink {
         self.cursors.values_mut().for_each(|cursor| *cursor = Cursor::default());
     }
 
+    /// Which streams go first from now on.
+    pub fn prioritise(&mut self, priorities: BTreeMap<Stream, u8>) {
+        self.priorities = priorities;
+    }
+
     /// The connection is over.
     pub fn disconnected(&mut self) {
         self.session = None;
@@ -161,10 +181,12 @@ impl Uplink {
     pub fn wanted(&mut self, now: Duration) -> Option<(Stream, u64)> {
         self.session?;
         let ahead: usize = self.cursors.values().map(|cursor| cursor.sent.len()).sum();
-        if self.in_flight.len() >= WINDOW_BATCHES || ahead >= self.ahead_batches {
+        if self.in_flight.len() >= WINDOW_BATCHES || ahead >= self.limits.ahead_batches || !self.catch_up.may_send(now)
+        {
             return None;
         }
-        // Taking turns: a long backlog of one stream does not hold back the others.
+        // Taking turns: a long backlog of one stream does not hold back others of the same priority.
+        let mut best: Option<(u8, usize, Stream, u64)> = None;
         for step in 0..Stream::ALL.len() {
             let at = (self.turn + step) % Stream::ALL.len();
             let Some(stream) = Stream::ALL.get(at).copied() else { continue };
@@ -173,12 +195,14 @@ impl Uplink {
                 continue;
             }
             cursor.rest_until = None;
-            if !cursor.dry {
-                self.turn = at + 1;
-                return Some((stream, cursor.next_seq));
+            let priority = self.priorities.get(&stream).copied().unwrap_or(0);
+            if !cursor.dry && best.is_none_or(|(highest, ..)| priority > highest) {
+                best = Some((priority, at, stream, cursor.next_seq));
             }
         }
-        None
+        let (_, at, stream, next_seq) = best?;
+        self.turn = at + 1;
+        Some((stream, next_seq))
     }
 
     /// The spool has nothing after the cursor.
@@ -210,6 +234,7 @@ impl Uplink {
             cursor.since = now;
         }
         cursor.sent.push_back(span);
+        self.catch_up.sent(bytes);
         self.tokens += 1;
         let token = Token(self.tokens);
         self.in_flight.insert(token, Flight { stream, span, since: now });
@@ -252,17 +277,19 @@ impl Uplink {
         }
         let mut due = Due::Nothing;
         for (stream, cursor) in &mut self.cursors {
-            let patience = self.watermark_timeout.saturating_mul(1 << cursor.fruitless.min(MOST_DOUBLINGS));
-            if cursor.sent.is_empty() || now.saturating_sub(cursor.since) < patience {
+            let patience = self.limits.watermark_timeout.saturating_mul(1 << cursor.fruitless.min(MOST_DOUBLINGS));
+            // One that has just been published says nothing about the connection.
+            let flights = self.in_flight.values().filter(|flight| flight.stream == *stream);
+            let oldest = flights.map(|flight| now.saturating_sub(flight.since)).max().unwrap_or_default();
+            let no_watermark = !cursor.sent.is_empty() && now.saturating_sub(cursor.since) >= patience;
+            // Also when the watermark has passed it: without its PUBACK its place in the window would be lost for ever.
+            let no_puback = oldest >= patience;
+            if !no_watermark && !no_puback {
                 continue;
             }
             cursor.since = now;
             cursor.fruitless = cursor.fruitless.saturating_add(1);
-            // One that has just been published says nothing about the connection.
-            let overdue = |flight: &Flight| {
-                flight.stream == *stream && now.saturating_sub(flight.since) >= self.watermark_timeout
-            };
-            if self.in_flight.values().any(overdue) {
+            if oldest >= self.limits.watermark_timeout {
                 due = Due::Reconnect;
             } else {
                 cursor.rewind_to(cursor.watermark);

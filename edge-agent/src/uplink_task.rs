@@ -1,5 +1,7 @@
 //! The IO edge of the uplink: connects, subscribes, and does what the state machine says.
 
+mod talk;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,18 +12,22 @@ use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tournee_payload::{Ack, AckMessage, BoxId, StateMessage, Status, Stream, Topic};
-use tournee_spool::GapReason;
+use tournee_payload::{Ack, BoxId, StateMessage, Status, Stream, Topic};
 
 use crate::backoff::Backoff;
-use crate::keeper::{Acked, Gone, Said, SpoolHandle, SpoolStatus};
-use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
+use crate::commands_desk::CommandDesk;
+use crate::keeper::{Gone, Said, SpoolHandle, SpoolStatus};
+use crate::link::{Link, LinkError, Outcome, Session, Target};
+use crate::report::UplinkStatus;
+use crate::tls::CertificateWatch;
 use crate::uplink::{Due, Phase, Span, Uplink, Verdict};
 
 const TICK: Duration = Duration::from_millis(250);
+/// Doubled up to `reconnect_most`, over which a fleet that comes back after an outage spreads: 40,000 TLS handshakes are 40
+/// core-seconds of the broker.
 const RECONNECT_FIRST: Duration = Duration::from_millis(250);
-/// A fleet that comes back after an outage spreads over this (components: 40,000 TLS handshakes are 40 core-seconds).
-const RECONNECT_MOST: Duration = Duration::from_secs(60);
+/// How often the certificate is looked at, and what could not be done is tried again.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How long retained watermarks may take, while the broker does not answer the greeting, and after it has.
 const RETAINED_PATIENCE: Duration = Duration::from_secs(5);
@@ -45,6 +51,15 @@ pub(crate) struct UplinkTask {
     pub spool: SpoolHandle,
     pub status: watch::Receiver<SpoolStatus>,
     pub connected: watch::Sender<bool>,
+    pub shown: watch::Sender<UplinkStatus>,
+    /// Where commands arrive.
+    pub desk: CommandDesk,
+    pub certificate: CertificateWatch,
+    pub reconnect_most: Duration,
+    /// The clock of this machine, seconds since 1970 UTC.
+    pub wall_s: fn() -> i64,
+    /// `state` is to be published again.
+    pub report_due: bool,
     /// End when the reader has ended and the lake has everything.
     pub finish_when_empty: bool,
     pub rng: StdRng,
@@ -54,7 +69,7 @@ pub(crate) struct UplinkTask {
     pub owed: BTreeMap<Stream, Ack>,
 }
 
-/// The last will, and what is said on connecting and on leaving.
+/// What is said of a box of which no more is known.
 pub(crate) fn state_message(box_id: &BoxId, epoch: u64, status: Status) -> (String, Vec<u8>) {
     let message = StateMessage { box_id: box_id.clone(), status, epoch };
     (Topic::state(box_id).to_string(), message.encode())
@@ -97,9 +112,13 @@ impl UplinkTask {
     /// Works until `shutdown`, or, with `finish_when_empty`, until the lake has everything.
     pub async fn run<L: Link>(mut self) -> UplinkReport {
         let start = Instant::now();
-        let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_MOST);
+        let mut backoff = Backoff::new(RECONNECT_FIRST, self.reconnect_most);
         let shutdown = self.shutdown.clone();
+        self.machine.prioritise(self.desk.memory().priorities());
         while !self.finished() {
+            self.certificate.reload(&self.target.tls, &self.box_id, (self.wall_s)()).await;
+            self.show("");
+            self.target.last_will = (Topic::state(&self.box_id).to_string(), self.state(Status::Lost, None));
             let connecting = tokio::select! {
                 () = shutdown.cancelled() => break,
                 connecting = L::connect(&self.target) => connecting,
@@ -125,7 +144,13 @@ impl UplinkTask {
                 Err(error) => error,
             };
             let wait = backoff.next(self.rng.random());
-            tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "no broker; the spool keeps everything");
+            let certificate = self.certificate.state();
+            let trouble = match certificate.is_trouble() && error.0 != certificate.to_string() {
+                true => format!("{error}; {certificate}"),
+                false => error.to_string(),
+            };
+            tracing::warn!(error = trouble, wait_ms = wait.as_millis() as u64, "no broker; the spool keeps everything");
+            self.show(&trouble);
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
@@ -145,8 +170,8 @@ impl UplinkTask {
             Err(end) => end,
         };
         if matches!(end, End::Done) {
-            let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Stopped);
-            if let Ok(ack) = link.publish(topic, payload, true).await {
+            let payload = self.state(Status::Stopped, session.max_packet_bytes);
+            if let Ok(ack) = link.publish(Topic::state(&self.box_id).to_string(), payload, true).await {
                 let _ = tokio::time::timeout(GOODBYE_PATIENCE, heard_out(&mut link, ack)).await;
             }
             link.close().await;
@@ -156,13 +181,18 @@ impl UplinkTask {
 
     async fn work<L: Link>(&mut self, link: &mut L, session: Session, start: Instant) -> Result<(), End> {
         let shutdown = self.shutdown.clone();
-        let down_ack = Topic::down_ack(&self.box_id).to_string();
-        link.subscribe(down_ack.clone()).await?;
-        let (topic, payload) = state_message(&self.box_id, self.epoch, Status::Connected);
-        let greeting = link.publish(topic, payload, true).await?;
-        self.hear_retained::<L>(link, greeting, &down_ack, start).await?;
+        link.subscribe(Topic::down_ack(&self.box_id).to_string()).await?;
+        link.subscribe(Topic::down_command(&self.box_id).to_string()).await?;
+        let state_topic = Topic::state(&self.box_id).to_string();
+        self.report_due = false;
+        let payload = self.state(Status::Connected, session.max_packet_bytes);
+        let greeting = link.publish(state_topic.clone(), payload, true).await?;
+        self.hear_retained::<L>(link, greeting, start).await?;
         self.machine.connected(start.elapsed(), session.max_packet_bytes);
         self.connected.send_replace(true);
+        self.show("");
+        let mut looked = Instant::now();
+        let mut reports = FuturesUnordered::new();
         let mut answers = FuturesUnordered::new();
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -170,6 +200,11 @@ impl UplinkTask {
         loop {
             if self.finished() {
                 return Ok(());
+            }
+            if std::mem::take(&mut self.report_due) {
+                let payload = self.state(Status::Connected, session.max_packet_bytes);
+                let ack = link.publish(state_topic.clone(), payload, true).await?;
+                reports.push(ack);
             }
             while let Some((stream, from_seq)) = self.machine.wanted(start.elapsed()) {
                 let batch = match self.spool.peek(stream, from_seq).await? {
@@ -210,12 +245,12 @@ impl UplinkTask {
                     }
                     self.machine.answered(start.elapsed(), token, outcome);
                 }
-                message = link.next() => {
-                    let message = message?;
-                    if message.topic == down_ack {
-                        self.watermarks(&message, start).await?;
+                Some(outcome) = reports.next(), if !reports.is_empty() => {
+                    if let Outcome::Refused(reason) = outcome {
+                        tracing::warn!(reason, "the broker does not take the state of this box");
                     }
                 }
+                message = link.next() => self.heard(&message?, start).await?,
                 changed = self.status.changed() => match changed {
                     Ok(()) => self.machine.available(),
                     Err(_) => return Ok(()),
@@ -224,11 +259,15 @@ impl UplinkTask {
                     for ack in std::mem::take(&mut self.owed).into_values() {
                         self.acknowledge(ack, start).await?;
                     }
+                    if looked.elapsed() >= LOOK_EVERY {
+                        looked = Instant::now();
+                        self.look().await;
+                    }
                     match self.machine.due(start.elapsed()) {
                         Due::Nothing => {}
                         Due::Rewound => tracing::warn!("no watermark for too long; sending again from the last one"),
                         Due::Reconnect => {
-                            return Err(LinkError("no watermark and no PUBACK for too long".to_owned()).into());
+                            return Err(LinkError("no PUBACK for too long".to_owned()).into());
                         }
                     }
                 }
@@ -238,13 +277,7 @@ impl UplinkTask {
 
     /// Listens to the retained watermarks before anything is sent: only against what was offered so far can they show that
     /// the spool is an old copy. They come between the subscription and the answer to what was published after it.
-    async fn hear_retained<L: Link>(
-        &mut self,
-        link: &mut L,
-        greeting: L::Ack,
-        down_ack: &str,
-        start: Instant,
-    ) -> Result<(), End> {
+    async fn hear_retained<L: Link>(&mut self, link: &mut L, greeting: L::Ack, start: Instant) -> Result<(), End> {
         tokio::pin!(greeting);
         let mut greeted = false;
         let patience = tokio::time::sleep(RETAINED_PATIENCE);
@@ -254,12 +287,7 @@ impl UplinkTask {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                message = link.next() => {
-                    let message = message?;
-                    if message.topic == down_ack {
-                        self.watermarks(&message, start).await?;
-                    }
-                }
+                message = link.next() => self.heard(&message?, start).await?,
                 _ = &mut greeting, if !greeted => {
                     greeted = true;
                     // The client may tell of the answer before it hands out a message that came earlier.
@@ -269,72 +297,8 @@ impl UplinkTask {
             }
         }
     }
-
-    async fn too_large(
-        &mut self,
-        stream: Stream,
-        span: Span,
-        bytes: usize,
-        session: Session,
-        start: Instant,
-    ) -> Result<(), End> {
-        let limit = session.max_packet_bytes;
-        tracing::error!(
-            stream = stream.name(),
-            bytes,
-            ?limit,
-            "the broker's packet limit is below our batches: raise it"
-        );
-        // A gap cannot be recorded by giving a gap up.
-        if stream == Stream::Gap {
-            return Err(LinkError("the broker's packet limit is too small for a gap record".to_owned()).into());
-        }
-        match self.spool.give_up(stream, span.first_seq, GapReason::TooLargeForBroker).await? {
-            Said::Done(_) => {}
-            Said::Later => self.machine.later(start.elapsed(), stream, span.first_seq),
-        }
-        Ok(())
-    }
-
-    async fn watermarks(&mut self, message: &Incoming, start: Instant) -> Result<(), End> {
-        let read = match AckMessage::decode(&message.payload) {
-            Ok(read) if read.box_id == self.box_id => read,
-            Ok(read) => {
-                tracing::warn!(other = %read.box_id, "a watermark of another box under our topic");
-                self.report.refused_messages += 1;
-                return Ok(());
-            }
-            Err(error) => {
-                tracing::warn!(%error, reason = error.reason(), "a watermark that cannot be read");
-                self.report.refused_messages += 1;
-                return Ok(());
-            }
-        };
-        for ack in read.acks {
-            self.acknowledge(ack, start).await?;
-        }
-        Ok(())
-    }
-
-    async fn acknowledge(&mut self, ack: Ack, start: Instant) -> Result<(), End> {
-        match self.spool.acknowledge(ack).await? {
-            Said::Done(Acked::Taken) => self.machine.watermark(start.elapsed(), ack.stream, ack.next_seq),
-            Said::Done(Acked::OtherEpoch) => {}
-            Said::Done(Acked::NewEpoch(epoch)) => {
-                self.epoch = epoch;
-                self.machine.new_epoch();
-                self.owed.clear();
-                // The last will names the epoch.
-                self.target.last_will = state_message(&self.box_id, epoch, Status::Lost);
-                return Err(LinkError("a new epoch begins with a new connection".to_owned()).into());
-            }
-            Said::Later => {
-                let owed = self.owed.entry(ack.stream).or_insert(ack);
-                if owed.next_seq < ack.next_seq {
-                    *owed = ack;
-                }
-            }
-        }
-        Ok(())
-    }
 }
+
+#[cfg(test)]
+#[path = "uplink_task_tests.rs"]
+mod tests;

@@ -2,6 +2,9 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(300);
 
+/// As large as it takes to be out of the way.
+const LIMITS: Limits = Limits { ahead_batches: 64, watermark_timeout: TIMEOUT, catch_up_bytes_per_s: 1 << 30 };
+
 fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -14,7 +17,7 @@ struct Road {
 
 impl Road {
     fn new(batches: u64) -> Self {
-        Self { uplink: Uplink::new(&BTreeMap::new(), 64, TIMEOUT), batches }
+        Self { uplink: Uplink::new(&BTreeMap::new(), LIMITS), batches }
     }
 
     /// Fetches all that may be fetched: first sequence numbers and tokens.
@@ -105,7 +108,9 @@ fn a_withheld_watermark_sends_everything_again_more_and_more_patiently() {
     road.uplink.watermark(s(912), Stream::Air, 10);
     assert_eq!(road.uplink.due(s(912 + 299)), Due::Nothing);
     assert_eq!(road.uplink.due(s(912 + 300)), Due::Rewound, "patience is as at first after progress");
-    assert_eq!(firsts(&road.pump(s(1_300))), [10, 20], "from the watermark, not from the start");
+    let again = road.pump(s(1_300));
+    assert_eq!(firsts(&again), [10, 20], "from the watermark, not from the start");
+    road.accept(s(1_300), &again);
     road.uplink.watermark(s(1_301), Stream::Air, 30);
     assert_eq!(road.uplink.due(s(999_999)), Due::Nothing, "nothing is awaited");
 }
@@ -113,7 +118,7 @@ fn a_withheld_watermark_sends_everything_again_more_and_more_patiently() {
 /// One batch of a stream vanishes after its PUBACK while another stream goes on without end.
 #[test]
 fn a_lost_batch_of_one_stream_is_sent_again_though_others_go_on() {
-    let mut uplink = Uplink::new(&BTreeMap::new(), 64, TIMEOUT);
+    let mut uplink = Uplink::new(&BTreeMap::new(), LIMITS);
     uplink.connected(s(0), None);
     let send = |uplink: &mut Uplink, now, stream, first_seq| {
         let span = Span { first_seq, end_seq: first_seq + 10 };
@@ -178,6 +183,21 @@ fn lost_pubacks_end_in_a_new_connection() {
     assert_eq!(road.pump(s(303)), [], "an answer of the old connection is for nobody");
 }
 
+/// The batches arrive and the watermark says so, but their PUBACKs never come: the window must not stay full for ever.
+#[test]
+fn a_window_of_lost_pubacks_ends_in_a_new_connection_though_watermarks_go_on() {
+    let mut road = Road::new(40);
+    road.uplink.connected(s(0), None);
+    assert_eq!(road.pump(s(0)).len(), WINDOW_BATCHES);
+    road.uplink.watermark(s(1), Stream::Air, 160);
+    assert_eq!(road.pump(s(1)), [], "the client's own window is as full");
+    assert_eq!(road.uplink.due(s(299)), Due::Nothing);
+    assert_eq!(road.uplink.due(s(300)), Due::Reconnect);
+    road.uplink.disconnected();
+    road.uplink.connected(s(301), None);
+    assert_eq!(firsts(&road.pump(s(301)))[0], 160);
+}
+
 #[test]
 fn a_new_connection_starts_at_the_watermark() {
     let mut road = Road::new(5);
@@ -234,7 +254,7 @@ fn a_spool_that_refuses_is_asked_again_after_a_rest() {
 
 #[test]
 fn a_batch_that_the_broker_would_choke_on_is_never_published() {
-    let mut uplink = Uplink::new(&BTreeMap::new(), 64, TIMEOUT);
+    let mut uplink = Uplink::new(&BTreeMap::new(), LIMITS);
     uplink.connected(s(0), Some(1_024));
     let span = Span { first_seq: 0, end_seq: 10 };
     assert_eq!(uplink.fetched(s(0), Stream::Air, span, 1_009), Verdict::TooLarge);
@@ -245,7 +265,7 @@ fn a_batch_that_the_broker_would_choke_on_is_never_published() {
 
 #[test]
 fn streams_take_turns() {
-    let mut uplink = Uplink::new(&BTreeMap::from([(Stream::Track, 7)]), 64, TIMEOUT);
+    let mut uplink = Uplink::new(&BTreeMap::from([(Stream::Track, 7)]), LIMITS);
     uplink.connected(s(0), None);
     let mut turns = Vec::new();
     for at in 0..10 {
@@ -255,6 +275,121 @@ fn streams_take_turns() {
     }
     assert_eq!(turns[..8], Stream::ALL);
     assert_eq!(turns[8..], Stream::ALL[..2]);
+}
+
+#[test]
+fn a_stream_of_higher_priority_goes_first_and_equals_take_turns() {
+    let mut uplink = Uplink::new(&BTreeMap::new(), LIMITS);
+    uplink.connected(s(0), None);
+    uplink.prioritise(BTreeMap::from([(Stream::Thermal, 9), (Stream::Air, 9), (Stream::Road, 3)]));
+    let mut turns = Vec::new();
+    for at in 0..6 {
+        let (stream, from) = uplink.wanted(s(0)).unwrap();
+        turns.push(stream);
+        uplink.fetched(s(0), stream, Span { first_seq: from, end_seq: from + 1 + at }, 10);
+        if at == 3 {
+            uplink.nothing_more(Stream::Air);
+            uplink.nothing_more(Stream::Thermal);
+        }
+    }
+    let [air, thermal, road] = [Stream::Air, Stream::Thermal, Stream::Road];
+    assert_eq!(turns, [air, thermal, air, thermal, road, road]);
+    uplink.prioritise(BTreeMap::new());
+    assert_ne!(uplink.wanted(s(0)).unwrap().0, road, "without priorities every stream has its turn again");
+}
+
+/// A day offline, in virtual time: 600 batches of 16 KiB at 64 KiB/s, a watermark a second after each batch.
+#[test]
+fn a_backlog_leaves_at_the_agreed_rate_over_reconnections_too() {
+    const BATCH_BYTES: usize = 16_384;
+    let limits = Limits { ahead_batches: 512, catch_up_bytes_per_s: 65_536, ..LIMITS };
+    let mut road = Road { uplink: Uplink::new(&BTreeMap::new(), limits), batches: 600 };
+    let mut left = Vec::new();
+    let mut now = Duration::ZERO;
+    while road.uplink.phase() != Phase::Live && now < s(1_000) {
+        if now.as_millis().is_multiple_of(20_000) {
+            road.uplink.disconnected();
+            road.uplink.connected(now, None);
+        }
+        while let Some((stream, from)) = road.uplink.wanted(now) {
+            if stream != Stream::Air || from >= road.batches * 10 {
+                road.uplink.nothing_more(stream);
+                continue;
+            }
+            let span = Span { first_seq: from, end_seq: from + 10 };
+            let Verdict::Publish(token) = road.uplink.fetched(now, stream, span, BATCH_BYTES) else { panic!() };
+            road.uplink.answered(now, token, Outcome::Accepted);
+            left.push((now, span.end_seq));
+        }
+        let committed = left.iter().filter(|(at, _)| *at + s(1) <= now).map(|(_, end)| *end).max();
+        road.uplink.watermark(now, Stream::Air, committed.unwrap_or(0));
+        now += Duration::from_millis(250);
+    }
+    assert_eq!(road.uplink.phase(), Phase::Live, "it arrives");
+    assert_eq!(left.iter().map(|(_, end)| *end).max(), Some(6_000));
+    for (at, (from, _)) in left.iter().enumerate() {
+        let window = left[at..].iter().take_while(|(until, _)| *until < *from + s(10)).count();
+        assert!(
+            window * BATCH_BYTES <= 262_144 + 10 * 65_536 + BATCH_BYTES,
+            "{window} batches in ten seconds from {from:?}"
+        );
+    }
+    // 9.6 MB less the burst, and what the seven reconnections sent twice: the bytes of at most 1.25 s each.
+    let least = Duration::from_secs((600 * BATCH_BYTES as u64 - 262_144) / 65_536);
+    assert!(now > least - s(1) && now < least + s(12), "{now:?}, at least {least:?}");
+}
+
+/// Watermarks that come late, twice, out of order, or not at all, over connections that break; some batches are given up.
+/// Stored and gaps together are what was generated, and nothing is stored twice that the lake has not seen twice.
+#[test]
+fn withheld_and_reordered_watermarks_lose_nothing() {
+    let mut road = Road::new(60);
+    let mut lake = std::collections::BTreeSet::new();
+    let mut gaps = std::collections::BTreeSet::new();
+    let mut withheld = VecDeque::new();
+    let mut now = s(0);
+    for step in 0..400_u64 {
+        now += s(7);
+        if step % 31 == 0 {
+            road.uplink.disconnected();
+            road.uplink.connected(now, Some(1_500));
+        }
+        if road.uplink.due(now) == Due::Reconnect {
+            road.uplink.disconnected();
+            road.uplink.connected(now, Some(1_500));
+        }
+        while let Some((stream, from)) = road.uplink.wanted(now) {
+            let first_seq = from / 10 * 10;
+            if stream != Stream::Air || first_seq >= 600 {
+                road.uplink.nothing_more(stream);
+                continue;
+            }
+            let bytes = if first_seq % 70 == 0 { 1_501 } else { 1_000 };
+            match road.uplink.fetched(now, stream, Span { first_seq, end_seq: first_seq + 10 }, bytes) {
+                Verdict::TooLarge => drop(gaps.insert(first_seq)),
+                Verdict::Publish(token) => {
+                    // Every third time the broker forgets what it acknowledged.
+                    let lost = (step + first_seq / 10) % 3 == 0;
+                    road.uplink.answered(now, token, Outcome::Accepted);
+                    if !lost {
+                        lake.insert(first_seq);
+                    }
+                }
+            }
+        }
+        let next = (0..).map(|n| n * 10).find(|first| !lake.contains(first) && !gaps.contains(first)).unwrap();
+        withheld.push_front(next);
+        if step % 5 == 4 {
+            // The newest first, then the old ones.
+            while let Some(old) = withheld.pop_front() {
+                road.uplink.watermark(now, Stream::Air, old);
+            }
+        }
+    }
+    assert_eq!(lake.len() + gaps.len(), 60);
+    assert_eq!(gaps.len(), 9, "0, 70, ..., 560");
+    assert!(lake.is_disjoint(&gaps));
+    assert_eq!(road.uplink.phase(), Phase::Live);
 }
 
 mod random {

@@ -3,249 +3,40 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod mosquitto_support;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, PublishOptions, QoS};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use mosquitto_support::{Mosquitto, Rows, Trouble, Way, check, config, drive, lake, serial_line, state_of};
+use rumqttc::{AsyncClient, Event, Packet};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tournee_edge_agent::{AgentConfig, AgentReport, AgentStatus, RunOptions, run};
-use tournee_link::{Climate, Gnss, Header, MAX_FRAME_BYTES, Message, PROTO, Pm, encode};
-use tournee_payload::{Ack, AckMessage, StateMessage, Status, Stream, Topic, decode};
-
-struct Mosquitto {
-    child: Child,
-    port: u16,
-    config: PathBuf,
-}
-
-impl Mosquitto {
-    fn start(dir: &Path) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = dir.join("mosquitto.conf");
-        let text = format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_inflight_messages 0\n\
-             max_queued_messages 1000000\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let child = Self::spawn(&config)?;
-        let broker = Self { child, port, config };
-        broker.wait();
-        Some(broker)
-    }
-
-    fn spawn(config: &Path) -> Option<Child> {
-        let _alone = FORK.lock().unwrap();
-        for program in ["mosquitto", "/usr/sbin/mosquitto"] {
-            let started =
-                Command::new(program).arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-            if let Ok(child) = started {
-                return Some(child);
-            }
-        }
-        println!("SKIPPED: mosquitto is not installed (apt-get install mosquitto)");
-        None
-    }
-
-    fn wait(&self) {
-        let since = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(since.elapsed() < Duration::from_secs(10), "mosquitto does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn kill_and_restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = Self::spawn(&self.config).unwrap();
-        self.wait();
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A child that is forked while a pseudo-terminal is not yet close-on-exec would keep its line open for ever.
-static FORK: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-type Rows = BTreeMap<(u64, Stream), BTreeSet<u64>>;
-
-/// What goes wrong between broker and lake.
-#[derive(Clone, Copy, Default)]
-struct Trouble {
-    /// So many batches vanish after their PUBACK, as in a broker that lost its memory.
-    lost: usize,
-    /// The lake says nothing before so many batches.
-    deaf: usize,
-    /// The broker is killed in mid-drive and restarted.
-    kill_broker: bool,
-}
-
-/// Plays ingest: keeps what it gets, answers with watermarks.
-async fn lake(port: u16, trouble: Trouble, rows: watch::Sender<Rows>, stop: CancellationToken) -> usize {
-    let mut batches = 0;
-    while !stop.is_cancelled() {
-        let mut options = MqttOptions::new("ingest-0", ("127.0.0.1", port));
-        options.set_clean_start(true).set_outgoing_inflight_upper_limit(16).set_max_packet_size(Some(262_144));
-        let (client, mut events) = AsyncClient::builder(options).capacity(1_000).build();
-        loop {
-            let event = tokio::select! {
-                () = stop.cancelled() => return batches,
-                event = events.poll() => event,
-            };
-            let publish = match event {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    client.subscribe("tournee/v1/+/+/up/+", QoS::AtLeastOnce).await.unwrap();
-                    continue;
-                }
-                Ok(Event::Incoming(Packet::Publish(publish))) => publish,
-                Ok(_) => continue,
-                Err(_) => break,
-            };
-            let batch = decode(&publish.payload).unwrap();
-            let topic = Topic::parse(std::str::from_utf8(&publish.topic).unwrap()).unwrap();
-            assert_eq!(topic, Topic::up(&batch.box_id, batch.stream));
-            batches += 1;
-            if batches <= trouble.lost {
-                continue;
-            }
-            rows.send_modify(|rows| {
-                let end = batch.first_seq + batch.samples.len() as u64;
-                rows.entry((batch.epoch, batch.stream)).or_default().extend(batch.first_seq..end);
-            });
-            if batches < trouble.deaf {
-                continue;
-            }
-            let acks = rows
-                .borrow()
-                .iter()
-                .map(|((epoch, stream), seqs)| Ack {
-                    stream: *stream,
-                    epoch: *epoch,
-                    next_seq: (0..).find(|seq| !seqs.contains(seq)).unwrap(),
-                    table_version: 1,
-                })
-                .collect();
-            let message = AckMessage { box_id: batch.box_id.clone(), acks }.encode();
-            let options = PublishOptions::new(QoS::AtLeastOnce).retain(true);
-            client.publish(Topic::down_ack(&batch.box_id).to_string(), message, options).await.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    batches
-}
-
-/// A pseudo-terminal: the end that the box writes to, and the path that the agent opens.
-fn serial_line() -> (std::fs::File, PathBuf, std::os::fd::OwnedFd) {
-    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-    use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-    let _alone = FORK.lock().unwrap();
-    let pair = nix::pty::openpty(None, None).unwrap();
-    for end in [&pair.master, &pair.slave] {
-        fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
-    }
-    let mut termios = tcgetattr(&pair.slave).unwrap();
-    cfmakeraw(&mut termios);
-    tcsetattr(&pair.slave, SetArg::TCSANOW, &termios).unwrap();
-    let path = nix::unistd::ttyname(&pair.slave).unwrap();
-    (std::fs::File::from(pair.master), path, pair.slave)
-}
-
-/// One second of a drive northwards at 8 m/s.
-fn second(t: u64, seq: &mut u32) -> Vec<u8> {
-    let gnss = Gnss {
-        utc_us: 1_768_000_000_000_000 + t as i64 * 1_000_000,
-        fix: 3,
-        sats: 12,
-        hdop_centi: 90,
-        lat_e7: 476_500_000 + t as i32 * 719,
-        lon_e7: -20_800_000,
-        h_acc_mm: 2_000,
-        speed_mmps: 8_000,
-        heading_cdeg: 0,
-    };
-    let pm = Pm { status: 0, pm1_dugm3: 50, pm25_dugm3: 80 + (t % 7) as u16, pm10_dugm3: 120 };
-    let climate = Climate { status: 0, temp_cdegc: 500, rh_cpct: 7_000, pressure_pa: 101_300 };
-    let mut bytes = Vec::new();
-    for message in [Message::Gnss(gnss), Message::Pm(pm), Message::Climate(climate)] {
-        let header = Header { proto: PROTO, boot_id: 77, seq: *seq, tick_us: 5_000_000 + t * 1_000_000 };
-        let mut out = [0; MAX_FRAME_BYTES];
-        let len = encode(&header, &message, &mut out).unwrap();
-        bytes.extend(&out[..len]);
-        *seq += 1;
-    }
-    bytes
-}
-
-/// Writes a drive, calls `at_half` in the middle, waits until the agent has read all, closes the line.
-fn drive(seconds: u64, mut at_half: impl FnMut(), master: std::fs::File, slave: std::os::fd::OwnedFd) {
-    let mut master = master;
-    let mut seq = 0;
-    for t in 0..seconds {
-        if t == seconds / 2 {
-            at_half();
-        }
-        master.write_all(&second(t, &mut seq)).unwrap();
-    }
-    loop {
-        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-        use std::os::fd::AsFd;
-        let mut fds = [PollFd::new(slave.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::ZERO).unwrap() == 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn check(report: &AgentReport, rows: &Rows) {
-    assert_eq!(report.pending, 0, "{report:?}");
-    assert_eq!(report.gaps, 0);
-    for (stream, generated) in &report.generated {
-        let got = rows.get(&(report.epoch, *stream)).map_or(0, |seqs| seqs.len() as u64);
-        assert_eq!(got, *generated, "{}", stream.name());
-        assert_eq!(report.acknowledged[stream], *generated, "{}", stream.name());
-    }
-    assert!(report.generated[&Stream::Track] > 500 && report.generated[&Stream::Air] > 500, "{report:?}");
-    assert_eq!((report.line.frames_bad, report.line.frames_lost, report.refused_messages), (0, 0, 0));
-}
-
-fn config(dir: &Path, port: u16, serial: &Path) -> AgentConfig {
-    let mut config = AgentConfig::new("van-01", serial, &dir.join("spool.db")).unwrap();
-    config.mqtt.port = port;
-    config.mqtt.watermark_timeout_s = 1;
-    config.mqtt.keep_alive_s = 5;
-    config.spool.commit_interval_ms = 50;
-    config
-}
+use tournee_edge_agent::{AgentStatus, RunOptions, run};
+use tournee_payload::Status;
 
 async fn whole(trouble: Trouble) {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut broker) = Mosquitto::start(dir.path()) else { return };
     let stop = CancellationToken::new();
     let (rows_sender, rows) = watch::channel(Rows::new());
-    let lake = tokio::spawn(lake(broker.port, trouble, rows_sender, stop.clone()));
+    let lake = tokio::spawn(lake(broker.way.clone(), trouble, rows_sender, stop.clone()));
     let (master, path, slave) = serial_line();
-    let config = config(dir.path(), broker.port, &path);
+    let config = config(dir.path(), &broker.way, &path);
     let (status_sender, status) = watch::channel(AgentStatus::default());
     let options = RunOptions { finish_on_eof: true, epoch_seed: Some(7) };
     let agent = tokio::spawn(run(config, options, CancellationToken::new(), status_sender));
-    let port = broker.port;
+    let way = broker.way.clone();
+    let runtime = tokio::runtime::Handle::current();
     let driver = tokio::task::spawn_blocking(move || {
         drive(
             900,
             || {
                 if trouble.kill_broker {
-                    broker.kill_and_restart()
+                    broker.kill_and_restart();
+                }
+                if trouble.thief {
+                    runtime.block_on(thief(&broker.way));
                 }
             },
             master,
@@ -266,17 +57,19 @@ async fn whole(trouble: Trouble) {
     let last = status.borrow().clone();
     assert_eq!(last.generated_total(), report.generated_samples());
     assert_eq!(last.acknowledged_total(), report.generated_samples());
-    assert_eq!(state_of(port, &report).await.status, Status::Stopped, "it said goodbye");
+    assert_eq!(state_of(&way, &report.box_id).await.state.status, Status::Stopped, "it said goodbye");
 }
 
-/// The retained state of the box.
-async fn state_of(port: u16, report: &AgentReport) -> StateMessage {
-    let (client, mut events) =
-        AsyncClient::builder(MqttOptions::new("looker", ("127.0.0.1", port))).capacity(10).build();
-    client.subscribe(Topic::state(&report.box_id).to_string(), QoS::AtLeastOnce).await.unwrap();
+/// Connects under the name of the box: the broker throws the box out, and as every session begins anew
+/// (`session_present = 0`), nothing of what was on its way is kept for it.
+async fn thief(way: &Way) {
+    let mut options = way.options("van-01");
+    options.set_clean_start(true);
+    let (_client, mut events) = AsyncClient::builder(options).capacity(10).build();
     loop {
-        if let Event::Incoming(Packet::Publish(publish)) = events.poll().await.unwrap() {
-            return StateMessage::decode(&publish.payload).unwrap();
+        if let Event::Incoming(Packet::ConnAck(ack)) = events.poll().await.unwrap() {
+            assert!(!ack.session_present);
+            return;
         }
     }
 }
@@ -296,6 +89,16 @@ async fn a_drive_arrives_whole_though_the_lake_is_silent_at_first() {
     whole(Trouble { deaf: 60, ..Trouble::default() }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drive_arrives_whole_though_watermarks_come_late_and_newest_first() {
+    whole(Trouble { reorder: 7, lost: 3, ..Trouble::default() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drive_arrives_whole_though_the_box_is_thrown_out_of_its_session() {
+    whole(Trouble { thief: true, lost: 3, ..Trouble::default() }).await;
+}
+
 /// Stopped in mid-drive without any broker, started again with one: what was read arrives, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_kept_offline_is_delivered_by_the_next_run() {
@@ -304,7 +107,7 @@ async fn what_was_kept_offline_is_delivered_by_the_next_run() {
     let (master, path, slave) = serial_line();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let shutdown = CancellationToken::new();
-    let first = config(dir.path(), nobody, &path);
+    let first = config(dir.path(), &Way { port: nobody, tls: None }, &path);
     let agent =
         tokio::spawn(run(first, RunOptions::default(), shutdown.clone(), watch::channel(AgentStatus::default()).0));
     let keep = slave.try_clone().unwrap();
@@ -317,11 +120,11 @@ async fn what_was_kept_offline_is_delivered_by_the_next_run() {
 
     let stop = CancellationToken::new();
     let (rows_sender, rows) = watch::channel(Rows::new());
-    let lake = tokio::spawn(lake(broker.port, Trouble::default(), rows_sender, stop.clone()));
+    let lake = tokio::spawn(lake(broker.way.clone(), Trouble::default(), rows_sender, stop.clone()));
     let (master, path, slave) = serial_line();
     let options = RunOptions { finish_on_eof: true, epoch_seed: None };
     let agent = tokio::spawn(run(
-        config(dir.path(), broker.port, &path),
+        config(dir.path(), &broker.way, &path),
         options,
         CancellationToken::new(),
         watch::channel(AgentStatus::default()).0,
@@ -352,11 +155,11 @@ async fn a_restored_spool_begins_a_new_epoch_and_nothing_is_swallowed() {
     let Some(broker) = Mosquitto::start(dir.path()) else { return };
     let stop = CancellationToken::new();
     let (rows_sender, rows) = watch::channel(Rows::new());
-    let lake = tokio::spawn(lake(broker.port, Trouble::default(), rows_sender, stop.clone()));
+    let lake = tokio::spawn(lake(broker.way.clone(), Trouble::default(), rows_sender, stop.clone()));
     let run_once = || async {
         let (master, path, slave) = serial_line();
         let options = RunOptions { finish_on_eof: true, epoch_seed: Some(7) };
-        let config = config(dir.path(), broker.port, &path);
+        let config = config(dir.path(), &broker.way, &path);
         let (status, seen) = watch::channel(AgentStatus::default());
         let agent = tokio::spawn(run(config, options, CancellationToken::new(), status));
         tokio::task::spawn_blocking(move || drive(600, || {}, master, slave)).await.unwrap();

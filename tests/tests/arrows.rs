@@ -13,7 +13,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tournee-lake", &[]),
     ("tournee-spool", &["tournee-payload"]),
     ("tournee-features", &["tournee-link", "tournee-payload"]),
-    ("tournee-edge-agent", &["tournee-features", "tournee-link", "tournee-payload", "tournee-spool"]),
+    (
+        "tournee-edge-agent",
+        &["tournee-drivers", "tournee-features", "tournee-link", "tournee-payload", "tournee-spool"],
+    ),
     ("tournee-import", &["tournee-features", "tournee-payload"]),
     ("tournee-ingest", &["tournee-lake", "tournee-payload"]),
     ("tournee-territory", &[]),
