@@ -3,6 +3,11 @@
 //! A check sum is a wall that no fuzzer climbs by chance. So the first byte of an input says how the rest reaches the decoder:
 //! even, as it is; odd, as contents around which the target itself puts frames with right check sums.
 
+mod drive;
+mod envelope;
+
+pub use drive::drive;
+pub use envelope::Envelope;
 use tournee_drivers::gnss::{Event, Fix, Limits, Receiver};
 
 /// The way and the rest.
