@@ -149,7 +149,7 @@ const fn default_baud() -> u32 {
 }
 
 const fn default_max_bytes() -> u64 {
-    256 * 1024 * 1024
+    2_000_000_000
 }
 
 const fn default_commit_interval_ms() -> u64 {

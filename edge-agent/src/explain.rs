@@ -10,7 +10,7 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
     ("spool.path", None, "The file of the durable queue, on a disk that survives a power cut."),
     (
         "spool.max_bytes",
-        Some("268435456"),
+        Some("2000000000"),
         "Cap on stored batches, bytes, 4 MiB to 1 TiB. Beyond it the lowest priority goes first, and a gap says so.",
     ),
     ("spool.commit_interval_ms", Some("1000"), "Time between two commits, 10 to 1000 ms: what a kill may cost."),

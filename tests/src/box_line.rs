@@ -42,8 +42,7 @@ impl BoxLine {
             .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
         let started = Instant::now();
-        let first_id =
-            u32::try_from(std::process::id())?.wrapping_mul(2_654_435_761) ^ started.elapsed().subsec_nanos();
+        let first_id = std::process::id().wrapping_mul(2_654_435_761) ^ started.elapsed().subsec_nanos();
         Ok(Self {
             port,
             decoder: Decoder::new(),

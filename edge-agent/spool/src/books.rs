@@ -11,7 +11,10 @@ use crate::store::StreamState;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Books {
     states: BTreeMap<Stream, StreamState>,
-    pending: BTreeMap<Stream, Pending>,
+    /// Sealed batches.
+    sealed: BTreeMap<Stream, Pending>,
+    /// Committed rows of the open batch.
+    open: BTreeMap<Stream, Pending>,
 }
 
 impl Books {
@@ -23,18 +26,25 @@ impl Books {
         self.states.entry(stream).or_default()
     }
 
+    /// What is stored, sealed and open.
     pub fn pending(&self, stream: Stream) -> Pending {
-        self.pending.get(&stream).copied().unwrap_or_default()
+        let mut pending = self.sealed.get(&stream).copied().unwrap_or_default();
+        pending.add(self.open.get(&stream).copied().unwrap_or_default());
+        pending
     }
 
-    pub fn pending_mut(&mut self, stream: Stream) -> &mut Pending {
-        self.pending.entry(stream).or_default()
+    pub fn sealed_mut(&mut self, stream: Stream) -> &mut Pending {
+        self.sealed.entry(stream).or_default()
+    }
+
+    pub fn set_open(&mut self, stream: Stream, open: Pending) {
+        self.open.insert(stream, open);
     }
 
     /// Everything that is stored.
     pub fn total(&self) -> Pending {
         let mut total = Pending::default();
-        for pending in self.pending.values() {
+        for pending in self.sealed.values().chain(self.open.values()) {
             total.add(*pending);
         }
         total

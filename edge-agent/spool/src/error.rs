@@ -63,10 +63,31 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
+    /// There is no room on the disk.
+    #[must_use]
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+
     /// The file is broken: opening it again sets it aside.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        matches!(self, Self::Database(error) if matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)))
+        matches!(self, Self::Database(error) if is_damage(error))
+    }
+}
+
+/// Whether the file is to blame: pages that make no sense, a value of a kind that was never written there, or a sector
+/// that the disk cannot read any more.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) => true,
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, DatabaseCorrupt | NotADatabase)
+                || [rusqlite::ffi::SQLITE_IOERR_READ, rusqlite::ffi::SQLITE_IOERR_CORRUPTFS]
+                    .contains(&failure.extended_code)
+        }
+        _ => false,
     }
 }

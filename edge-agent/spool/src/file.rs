@@ -2,37 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
+use crate::check;
 use crate::config::SpoolConfig;
-use crate::error::SpoolError;
+use crate::error::{SpoolError, is_damage};
+use crate::layout::{self, LAYOUT};
 use crate::report::OpenReport;
 
-/// Layout of the file, `PRAGMA user_version`.
-///
-/// 1: the first. 2: with the position on the serial line. An older agent must not write to a newer file: it would leave the
-/// position behind the samples, and the next newer agent would count frames as lost that are not.
-pub(crate) const LAYOUT: i64 = 2;
-
-const CREATE: &str = "
-CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), box_id TEXT NOT NULL, epoch INTEGER NOT NULL);
--- offered_seq: below it, batches may have left the vehicle. acked_seq: the watermark. acked, shed: samples.
-CREATE TABLE stream (
-  stream INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, offered_seq INTEGER NOT NULL DEFAULT 0,
-  acked_seq INTEGER NOT NULL DEFAULT 0, acked INTEGER NOT NULL DEFAULT 0, shed INTEGER NOT NULL DEFAULT 0);
--- sealed = 0: rows of the open batch, one chunk per commit, in the same encoding.
-CREATE TABLE batch (
-  id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first_seq INTEGER NOT NULL, count INTEGER NOT NULL,
-  sealed INTEGER NOT NULL, bytes BLOB NOT NULL);
-CREATE UNIQUE INDEX batch_key ON batch (stream, first_seq);
-";
-
-/// From layout 1 to 2; a new file goes the same way.
-const ADD_LINE: &str = "
--- How far on the serial line the committed samples reach.
-CREATE TABLE line (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id INTEGER NOT NULL, next_seq INTEGER NOT NULL);
-PRAGMA user_version = 2;
-";
+/// Frames of 4 KiB in the write-ahead log after which it is folded into the file: the more, the less often a page that
+/// changes all the time is written there, but also the more room it takes (see [`reserve`](crate::reserve)).
+const CHECKPOINT_FRAMES: u32 = 256;
+/// What the write-ahead log may keep on the disk between two long transactions, bytes.
+const JOURNAL_BYTES: i64 = 2 << 20;
 
 /// What is wrong with a file.
 enum Trouble {
@@ -44,10 +26,7 @@ enum Trouble {
 
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
-            _ => Self::Refused(SpoolError::Database(error)),
-        }
+        if is_damage(&error) { Self::Damaged(error.to_string()) } else { Self::Refused(SpoolError::Database(error)) }
     }
 }
 
@@ -58,35 +37,33 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
     }
     match try_open(path, config, new_epoch) {
         Ok((connection, epoch, created)) => {
-            Ok((connection, OpenReport { epoch, created, set_aside: None, damage: None }))
+            Ok((connection, OpenReport { epoch, created, set_aside: None, damage: None, nth_set_aside: 0 }))
         }
         Err(Trouble::Refused(error)) => Err(named(error, path)),
-        Err(Trouble::Damaged(damage)) => {
-            let (aside, nth) = set_aside(path)?;
-            tracing::error!(file = %aside.display(), damage, "damaged spool set aside, a new epoch begins");
-            match try_open(path, config, another_epoch(new_epoch, nth)) {
-                Ok((connection, epoch, created)) => {
-                    let report = OpenReport { epoch, created, set_aside: Some(aside), damage: Some(damage) };
-                    Ok((connection, report))
-                }
-                Err(Trouble::Refused(error)) => Err(named(error, path)),
-                Err(Trouble::Damaged(again)) => {
-                    Err(SpoolError::File { path: path.to_owned(), cause: std::io::Error::other(again) })
-                }
-            }
-        }
+        Err(Trouble::Damaged(damage)) => renew(path, config, new_epoch, damage),
     }
 }
 
-/// Sets a file aside that nobody holds open, and makes a new one with another epoch. Returns where the old one is.
+/// Sets a file aside that nobody holds open, for the reason `damage`, and makes a new one with another epoch.
 pub(crate) fn renew(
     path: &Path,
     config: &SpoolConfig,
     new_epoch: u64,
-) -> Result<(Connection, u64, PathBuf), SpoolError> {
+    damage: String,
+) -> Result<(Connection, OpenReport), SpoolError> {
     let (aside, nth) = set_aside(path)?;
-    let (connection, report) = open(path, config, another_epoch(new_epoch, nth))?;
-    Ok((connection, report.epoch, aside))
+    tracing::error!(file = %aside.display(), damage, "spool set aside, a new epoch begins");
+    match try_open(path, config, another_epoch(new_epoch, nth)) {
+        Ok((connection, epoch, created)) => {
+            let report =
+                OpenReport { epoch, created, set_aside: Some(aside), damage: Some(damage), nth_set_aside: nth };
+            Ok((connection, report))
+        }
+        Err(Trouble::Refused(error)) => Err(named(error, path)),
+        Err(Trouble::Damaged(again)) => {
+            Err(SpoolError::File { path: path.to_owned(), cause: std::io::Error::other(again) })
+        }
+    }
 }
 
 /// A database that cannot be opened, with its path.
@@ -97,8 +74,25 @@ fn named(error: SpoolError, path: &Path) -> SpoolError {
     }
 }
 
+/// The path as SQLite wants it for a parameter. `psow=0`: do not trust that a power cut in the middle of a write leaves the
+/// bytes beside it alone. SQLite then fills the last 4 KiB block of a commit, so that no later commit writes to a block
+/// that holds an earlier one; as the kernel writes whole blocks anyway, this costs nothing (SQLite, "URI filenames" and
+/// "powersafe overwrite").
+fn uri(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    // An absolute path after an empty authority, so that two leading slashes are not taken for one.
+    let mut uri = if path.is_absolute() { "file://".to_owned() } else { "file:".to_owned() };
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri + "?psow=0"
+}
+
 fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connection, u64, bool), Trouble> {
-    let mut connection = Connection::open(path)?;
+    let mut connection = Connection::open_with_flags(uri(path), OpenFlags::default())?;
     connection.busy_timeout(std::time::Duration::ZERO)?;
     // Exclusive: one owner, no shared-memory file, and a second agent on the same file is refused.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
@@ -112,14 +106,15 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(busy)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(busy)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", 256)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_FRAMES)?;
+    // After a long transaction (a full spool that sheds) the log file shrinks again.
+    connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(busy)?;
     let layout: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     let found = match (layout, tables) {
         (0, 0) => {
-            transaction.execute_batch(CREATE)?;
-            transaction.execute_batch(ADD_LINE)?;
+            layout::create(&transaction)?;
             let epoch = i64::try_from(new_epoch).map_err(|_| Trouble::Refused(SpoolError::Epoch(new_epoch)))?;
             transaction.execute("INSERT INTO meta VALUES (1, ?1, ?2)", (config.box_id.as_str(), epoch))?;
             (config.box_id.to_string(), epoch, true)
@@ -133,8 +128,11 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
                 .query_row("SELECT box_id, epoch FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let Some((box_id, epoch)) = meta else { return Err(Trouble::Damaged("no epoch in the file".to_owned())) };
-            if layout == 1 {
-                transaction.execute_batch(ADD_LINE)?;
+            if layout < LAYOUT {
+                layout::migrate(&transaction, layout)?;
+            }
+            if let Some(wrong) = check::wrong(&transaction)? {
+                return Err(Trouble::Damaged(wrong));
             }
             (box_id, epoch, false)
         }

@@ -11,19 +11,30 @@
 //! Beside the samples, and in the same transaction, stands how far on the serial line they reach ([`LinePosition`]): what a
 //! killed agent had read but not committed is the hole between it and the first frame of the next run.
 //!
+//! What a commit writes is kept small for the sake of cheap flash, see `layout.rs`; and no later write goes to a block of the
+//! disk that holds an earlier commit. A full disk is a cap like the configured one: see `reserve.rs`. A file that is damaged,
+//! by its pages or by its books, is renamed and a new epoch begins; open rows that rotted alone are given up alone.
+//!
 //! Sequence numbers of samples that were buffered but never committed are given again after a crash. That is sound:
 //! nothing leaves this crate before it is committed, so nobody has seen them.
 
 mod books;
+mod check;
 mod config;
+mod counts;
 mod error;
 mod file;
 mod gaps;
+mod hand_out;
+mod layout;
+mod log;
 mod open_rows;
 mod report;
+mod reserve;
 mod shed;
 mod spool;
 mod store;
+mod write;
 
 pub use config::SpoolConfig;
 pub use error::SpoolError;

@@ -2,6 +2,9 @@
 
 use tournee_payload::{Sample, Stream, field};
 
+use crate::report::Pending;
+use crate::store::ROW_BYTES;
+
 /// Rows that are closed but not committed as sealed yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
@@ -87,6 +90,14 @@ impl OpenRows {
     pub fn uncommitted(&self) -> (u64, &[Sample]) {
         let first = self.first_seq.saturating_add(self.persisted as u64);
         (first, self.rows.get(self.persisted..).unwrap_or_default())
+    }
+
+    /// The open batch; its bytes are an upper bound.
+    pub fn open(&self) -> Pending {
+        match self.rows.len() as u64 {
+            0 => Pending::default(),
+            samples => Pending { samples, batches: 1, bytes: self.cost_bytes as u64 + ROW_BYTES },
+        }
     }
 
     /// An event or a gap does not wait for company.

@@ -15,6 +15,8 @@ pub struct OpenReport {
     pub set_aside: Option<PathBuf>,
     /// What was wrong with it.
     pub damage: Option<String>,
+    /// How many files were set aside at this path, this one included; 0 when this one was sound.
+    pub nth_set_aside: u32,
 }
 
 /// What a new epoch left behind.

@@ -3,41 +3,48 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tournee_payload::{Batch, Sample, Stream, decode, encode, field, fields};
+use rusqlite::{Connection, TransactionBehavior};
+use tournee_payload::{Sample, Stream, field, fields};
 
 use crate::books::Books;
 use crate::config::SpoolConfig;
 use crate::error::SpoolError;
 use crate::file;
-use crate::gaps::{self, gap_sample, readable};
+use crate::log::{self, LogSize};
 use crate::open_rows::OpenRows;
-use crate::report::{AckOutcome, GapReason, LinePosition, NewEpoch, OpenReport, Pending, SealedBatch};
-use crate::shed::{self, Lost};
-use crate::store;
+use crate::report::{GapReason, LinePosition, NewEpoch, OpenReport};
+use crate::reserve::Reserve;
+use crate::shed::Lost;
+use crate::store::{self, StreamState};
+use crate::write::{Room, make_room, sealed, write_closed, write_gaps, write_log};
 
-/// Sealed batches that are marked as offered at once, so that catching up does not cost one fsync per batch.
-const OFFER_AHEAD: u32 = 8;
-
-/// Free pages that are worth giving back to the file system.
-const VACUUM_PAGES: i64 = 1_024;
+/// What a commit gives up at least when the disk is full, bytes.
+const FULL_DISK_STEP_BYTES: u64 = 64 * 1024;
+/// What it never goes below.
+const FULL_DISK_LEAST_BYTES: u64 = 1 << 20;
+/// And for each row that waits.
+const FULL_DISK_ROW_BYTES: u64 = 64;
 
 /// The durable queue of one box. One owner; see the crate's documentation for the promises.
 #[derive(Debug)]
 pub struct Spool {
-    connection: Connection,
+    pub(crate) connection: Connection,
     path: PathBuf,
-    config: SpoolConfig,
-    epoch: u64,
-    books: Books,
-    tails: BTreeMap<Stream, OpenRows>,
-    uncommitted: usize,
-    latest_t_us: Option<i64>,
-    lost_gap_rows: u64,
+    pub(crate) config: SpoolConfig,
+    pub(crate) epoch: u64,
+    pub(crate) books: Books,
+    pub(crate) tails: BTreeMap<Stream, OpenRows>,
+    pub(crate) uncommitted: usize,
+    pub(crate) latest_t_us: Option<i64>,
+    pub(crate) lost_gap_rows: u64,
     /// As in the file.
     position: Option<LinePosition>,
     /// What the next commit makes of it.
     next_position: Option<LinePosition>,
+    log: LogSize,
+    pub(crate) reserve: Reserve,
+    /// What was stored when the disk was full, as a cap; all that there can be while it never was.
+    pub(crate) full_disk_bytes: u64,
 }
 
 impl Spool {
@@ -48,7 +55,16 @@ impl Spool {
     /// When the file is in use, of another box, of a newer layout, or cannot be written.
     pub fn open(path: &Path, config: SpoolConfig, new_epoch: u64) -> Result<(Self, OpenReport), SpoolError> {
         let (connection, report) = file::open(path, &config, new_epoch)?;
-        Ok((Self::load(connection, path.to_owned(), config, report.epoch)?, report))
+        match Self::load(connection, path.to_owned(), config.clone(), report.epoch) {
+            Ok(spool) => Ok((spool, report)),
+            // Not the page that the check looked at, but one that loading needs.
+            Err(error) if error.is_damage() && report.set_aside.is_none() => {
+                let damage = error.to_string();
+                let (connection, report) = file::renew(path, &config, new_epoch, damage)?;
+                Ok((Self::load(connection, path.to_owned(), config, report.epoch)?, report))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn load(connection: Connection, path: PathBuf, config: SpoolConfig, epoch: u64) -> Result<Self, SpoolError> {
@@ -57,10 +73,11 @@ impl Spool {
         for stream in Stream::ALL {
             let state = store::load_state(&connection, stream)?;
             *books.state_mut(stream) = state;
-            *books.pending_mut(stream) = store::totals(&connection, stream)?;
-            tails.insert(stream, OpenRows::new(stream, state.next_seq));
+            *books.sealed_mut(stream) = store::totals(&connection, stream)?;
+            tails.insert(stream, OpenRows::new(stream, state.open_seq));
         }
-        let position = store::load_position(&connection)?;
+        let reserve = Reserve::beside(&path);
+        let contents = log::load(&connection, &config, epoch, &books)?;
         let mut spool = Self {
             connection,
             path,
@@ -71,16 +88,17 @@ impl Spool {
             uncommitted: 0,
             latest_t_us: None,
             lost_gap_rows: 0,
-            position,
-            next_position: position,
+            position: contents.position,
+            next_position: contents.position,
+            log: contents.size,
+            reserve,
+            full_disk_bytes: u64::MAX,
         };
-        for stream in Stream::ALL {
-            spool.restore_tail(stream)?;
-        }
+        spool.restore(contents)?;
         Ok(spool)
     }
 
-    /// Leaves a file that has turned out to be an old copy (see [`AckOutcome::Beyond`]): renames it, as a damaged one, to
+    /// Leaves a file that has turned out to be an old copy (see [`AckOutcome::Beyond`](crate::AckOutcome::Beyond)): renames it, as a damaged one, to
     /// `<path>.damaged-<n>`, and goes on in a new one with an epoch derived from `new_epoch` and `n`. Samples in memory and
     /// the position on the line come along; what is committed stays in the old file, under its old numbers.
     ///
@@ -88,14 +106,16 @@ impl Spool {
     /// When the file cannot be renamed or a new one cannot be made. The spool is of no use then.
     pub fn begin_new_epoch(&mut self, new_epoch: u64) -> Result<NewEpoch, SpoolError> {
         let samples = self.uncommitted_samples();
-        let left = self.books.total().samples - self.books.pending(Stream::Gap).samples;
+        let left = self.pending_total().samples.saturating_sub(self.pending(Stream::Gap).samples);
         let old = std::mem::replace(&mut self.connection, Connection::open_in_memory()?);
         // Folds the log into the file; where that fails the log is renamed with it.
         if let Err((old, error)) = old.close() {
             tracing::warn!(%error, "the outdated spool was not closed in order");
             drop(old);
         }
-        let (connection, epoch, set_aside) = file::renew(&self.path, &self.config, new_epoch)?;
+        let (connection, report) = file::renew(&self.path, &self.config, new_epoch, "an old copy".to_owned())?;
+        let epoch = report.epoch;
+        let set_aside = report.set_aside.unwrap_or_default();
         let mut fresh = Self::load(connection, self.path.clone(), self.config.clone(), epoch)?;
         fresh.append(&samples)?;
         fresh.latest_t_us = self.latest_t_us;
@@ -165,7 +185,8 @@ impl Spool {
     }
 
     /// Stores everything that was appended, in one transaction: identity, sealed batches, open rows, the position on the
-    /// line, and, at the cap, what is given up with its gap samples. On an error nothing is lost: call again.
+    /// line, and, at the cap, what is given up with its gap samples. A disk that is full is a cap too: then the oldest of
+    /// the lowest priority makes room inside the file. On an error nothing is lost: call again.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -173,6 +194,56 @@ impl Spool {
         for tail in self.tails.values_mut().filter(|tail| tail.flushes_early()) {
             tail.close();
         }
+        let Err(full) = self.commit_within(self.room()) else { return Ok(()) };
+        if !full.is_full_disk() {
+            return Err(full);
+        }
+        self.find_room();
+        // What is given up leaves its pages to the new rows. Little at a time: the transaction must fit into the log. A
+        // spool that holds little is not what fills the disk, and giving it up would not help.
+        let new = FULL_DISK_STEP_BYTES + self.uncommitted as u64 * FULL_DISK_ROW_BYTES;
+        let stored = self.books.total().bytes.min(self.full_disk_bytes);
+        let cap = stored.saturating_sub(new).max(FULL_DISK_LEAST_BYTES).min(self.full_disk_bytes);
+        let before = std::mem::replace(&mut self.full_disk_bytes, cap);
+        self.commit_within(self.room()).inspect_err(|_| self.full_disk_bytes = before)
+    }
+
+    /// On a full disk: gives the reserve back, and folds the write-ahead log into the file, so that it is written from its
+    /// start again and need not grow.
+    fn find_room(&mut self) {
+        if self.reserve.release() {
+            tracing::error!("the disk of the spool is full: soon the lowest priority is given up");
+        }
+        let folded = self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        if let Err(error) = folded {
+            tracing::debug!(%error, "the write-ahead log cannot be folded into the file");
+        }
+    }
+
+    /// Runs a small transaction, and again with what room can be found when the disk is full.
+    pub(crate) fn with_room<T>(
+        &mut self,
+        mut small: impl FnMut(&mut Self) -> Result<T, SpoolError>,
+    ) -> Result<T, SpoolError> {
+        match small(self) {
+            Err(error) if error.is_full_disk() => {
+                self.find_room();
+                small(self)
+            }
+            done => done,
+        }
+    }
+
+    /// The cap of the configuration, or what the disk has turned out to hold.
+    fn room(&self) -> Room {
+        if self.full_disk_bytes < self.config.max_bytes {
+            Room { most_bytes: self.full_disk_bytes, target_bytes: self.full_disk_bytes - self.full_disk_bytes / 64 }
+        } else {
+            Room::under(self.config.max_bytes)
+        }
+    }
+
+    fn commit_within(&mut self, room: Room) -> Result<(), SpoolError> {
         let position = self.next_position.filter(|next| self.position != Some(*next));
         let no_rows = self.tails.values().all(|tail| tail.closed.is_empty() && tail.uncommitted().1.is_empty());
         if no_rows && position.is_none() {
@@ -180,20 +251,25 @@ impl Spool {
         }
         let mut books = self.books.clone();
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut lost = Vec::new();
+        // Before the new rows too, so that these find the pages of what went.
+        make_room(&tx, room, &mut books, &mut lost)?;
         for (stream, tail) in &self.tails {
-            write_tail(&tx, &self.config, self.epoch, *stream, tail, &mut books)?;
+            write_closed(&tx, &self.config, self.epoch, *stream, tail, &mut books)?;
         }
-        let lost = make_room(&tx, &self.config, &mut books)?;
+        make_room(&tx, room, &mut books, &mut lost)?;
         write_gaps(&tx, &self.config, self.epoch, &lost, GapReason::ByteCap, self.latest_t_us, &mut books)?;
         for stream in Stream::ALL {
-            if books.state(stream) != self.books.state(stream) {
+            // The next sequence number is in the log.
+            let stored = |books: &Books| StreamState { next_seq: 0, ..books.state(stream) };
+            if stored(&books) != stored(&self.books) {
                 store::save_state(&tx, stream, &books.state(stream))?;
             }
         }
-        if let Some(position) = position {
-            store::save_position(&tx, position)?;
-        }
+        let position = (self.next_position, position.is_some());
+        let log = write_log(&tx, &self.config, self.epoch, &self.tails, &books, position, self.log)?;
         tx.commit()?;
+        self.log = log;
         self.position = self.next_position;
         for (stream, tail) in &mut self.tails {
             tail.closed.clear();
@@ -206,7 +282,11 @@ impl Spool {
         self.uncommitted = 0;
         if !lost.is_empty() {
             let samples: u64 = lost.iter().map(|run| run.end_seq - run.first_seq).sum();
-            tracing::warn!(samples, runs = lost.len(), "spool at its cap: samples given up, gap recorded");
+            tracing::warn!(
+                samples,
+                runs = lost.len(),
+                "spool at its cap, or its disk is full: samples given up, gap recorded"
+            );
         }
         Ok(())
     }
@@ -220,189 +300,6 @@ impl Spool {
         self.commit()
     }
 
-    /// The sealed batch that holds `from_seq`, else the next one after it. Before a batch is handed out for the first
-    /// time, the file says so: what may have left the vehicle is never shed, so that no sample is both stored and a gap.
-    ///
-    /// # Errors
-    /// When the database cannot be read or written.
-    pub fn peek(&mut self, stream: Stream, from_seq: u64) -> Result<Option<SealedBatch>, SpoolError> {
-        loop {
-            let Some(batch) = store::sealed_from(&self.connection, stream, from_seq)? else { return Ok(None) };
-            if !readable(&self.config, self.epoch, &batch) {
-                if stream == Stream::Gap {
-                    self.replace_gap(&batch)?;
-                } else {
-                    self.give_up(stream, batch.first_seq, GapReason::Unreadable)?;
-                }
-                continue;
-            }
-            let state = self.books.state(stream);
-            if batch.end_seq() > state.offered_seq {
-                let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let horizon = store::horizon(&tx, stream, batch.first_seq, OFFER_AHEAD)?;
-                let state = store::StreamState { offered_seq: horizon.max(batch.end_seq()), ..state };
-                store::save_state(&tx, stream, &state)?;
-                tx.commit()?;
-                *self.books.state_mut(stream) = state;
-            }
-            return Ok(Some(batch));
-        }
-    }
-
-    /// The watermark of the lake: everything below `next_seq` is accounted for. Deletes the batches wholly below it.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub fn acknowledge(&mut self, stream: Stream, epoch: u64, next_seq: u64) -> Result<AckOutcome, SpoolError> {
-        let mut state = self.books.state(stream);
-        if epoch != self.epoch {
-            return Ok(AckOutcome::OtherEpoch);
-        }
-        if next_seq > state.offered_seq {
-            return Ok(AckOutcome::Beyond);
-        }
-        if next_seq <= state.acked_seq {
-            return Ok(AckOutcome::Deleted(0));
-        }
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let gone = store::delete_below(&tx, stream, next_seq)?;
-        state.acked_seq = next_seq;
-        state.acked += gone.samples;
-        store::save_state(&tx, stream, &state)?;
-        tx.commit()?;
-        *self.books.state_mut(stream) = state;
-        self.books.pending_mut(stream).remove(gone);
-        self.give_pages_back()?;
-        Ok(AckOutcome::Deleted(gone.samples))
-    }
-
-    /// Gives up the sealed batch that starts at `first_seq` and records the gap. Returns the samples given up; 0 when
-    /// there is no such batch.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub fn give_up(&mut self, stream: Stream, first_seq: u64, reason: GapReason) -> Result<u64, SpoolError> {
-        if stream == Stream::Gap {
-            tracing::error!(first_seq, "a gap batch is never given up");
-            return Ok(0);
-        }
-        let mut books = self.books.clone();
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let gone = store::delete_batch(&tx, stream, first_seq)?;
-        if gone.samples == 0 {
-            return Ok(0);
-        }
-        let end_seq = first_seq.saturating_add(gone.samples);
-        books.pending_mut(stream).remove(gone);
-        let state = books.state_mut(stream);
-        state.shed += gone.samples;
-        state.offered_seq = state.offered_seq.max(end_seq);
-        let lost = [Lost { stream, first_seq, end_seq }];
-        write_gaps(&tx, &self.config, self.epoch, &lost, reason, self.latest_t_us, &mut books)?;
-        for changed in [stream, Stream::Gap] {
-            store::save_state(&tx, changed, &books.state(changed))?;
-        }
-        tx.commit()?;
-        tracing::warn!(
-            stream = stream.name(),
-            first_seq,
-            samples = gone.samples,
-            ?reason,
-            "batch given up, gap recorded"
-        );
-        self.tail_mut(Stream::Gap).first_seq = books.state(Stream::Gap).next_seq;
-        self.books = books;
-        Ok(gone.samples)
-    }
-
-    /// For tests: the database refuses every change until told otherwise, as a disk does that has become read-only.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    #[doc(hidden)]
-    pub fn refuse_changes(&self, refuse: bool) -> Result<(), SpoolError> {
-        Ok(self.connection.pragma_update(None, "query_only", refuse)?)
-    }
-
-    /// A gap batch that cannot be read back is not given up: it is the only trace of other samples, and the watermark of
-    /// their stream waits for it. See [`gaps`](crate::gaps) for what takes its place.
-    fn replace_gap(&mut self, broken: &SealedBatch) -> Result<(), SpoolError> {
-        let mut books = self.books.clone();
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let unnamed = gaps::unnamed(&tx, &self.config, self.epoch, &books)?;
-        let gone = store::delete_batch(&tx, Stream::Gap, broken.first_seq)?;
-        books.pending_mut(Stream::Gap).remove(gone);
-        // Gap rows are never shed, so the next batch begins where this one ends; a count that is wrong too does no harm.
-        let spans = store::spans(&tx, Stream::Gap)?;
-        let end_seq = spans.into_iter().map(|(first, _)| first).find(|first| *first > broken.first_seq);
-        let end_seq = end_seq.unwrap_or(books.state(Stream::Gap).next_seq);
-        let count = broken.count.min(end_seq.saturating_sub(broken.first_seq)).max(1);
-        let rows = gaps::lost_rows(count, self.latest_t_us);
-        let batch = sealed(&self.config, self.epoch, Stream::Gap, broken.first_seq, rows)?;
-        books.pending_mut(Stream::Gap).add(store::insert(&tx, &batch, true)?);
-        write_gaps(&tx, &self.config, self.epoch, &unnamed, GapReason::Unreadable, self.latest_t_us, &mut books)?;
-        store::save_state(&tx, Stream::Gap, &books.state(Stream::Gap))?;
-        tx.commit()?;
-        tracing::error!(
-            first_seq = broken.first_seq,
-            rows = count,
-            ranges = unnamed.len(),
-            "gap rows cannot be read back: what they named is named again"
-        );
-        self.tail_mut(Stream::Gap).first_seq = books.state(Stream::Gap).next_seq;
-        self.books = books;
-        self.lost_gap_rows += count;
-        Ok(())
-    }
-
-    /// Gap rows that could not be read back since the file was opened; what they named is named again.
-    #[must_use]
-    pub const fn lost_gap_rows(&self) -> u64 {
-        self.lost_gap_rows
-    }
-
-    /// Samples that were ever committed, per stream: the next sequence number.
-    #[must_use]
-    pub fn generated(&self) -> BTreeMap<Stream, u64> {
-        Stream::ALL.into_iter().map(|stream| (stream, self.books.state(stream).next_seq)).collect()
-    }
-
-    /// The watermark of a stream: everything below it is accounted for in the lake.
-    #[must_use]
-    pub fn acknowledged_seq(&self, stream: Stream) -> u64 {
-        self.books.state(stream).acked_seq
-    }
-
-    /// Samples that were deleted by the watermark.
-    #[must_use]
-    pub fn acknowledged(&self, stream: Stream) -> u64 {
-        self.books.state(stream).acked
-    }
-
-    /// Samples that were given up.
-    #[must_use]
-    pub fn given_up(&self, stream: Stream) -> u64 {
-        self.books.state(stream).shed
-    }
-
-    /// What is stored of a stream.
-    #[must_use]
-    pub fn pending(&self, stream: Stream) -> Pending {
-        self.books.pending(stream)
-    }
-
-    /// What is stored of all streams.
-    #[must_use]
-    pub fn pending_total(&self) -> Pending {
-        self.books.total()
-    }
-
-    /// Samples in memory that the next commit will store.
-    #[must_use]
-    pub const fn uncommitted(&self) -> usize {
-        self.uncommitted
-    }
-
     fn tail(&self, stream: Stream) -> std::borrow::Cow<'_, OpenRows> {
         match self.tails.get(&stream) {
             Some(tail) => std::borrow::Cow::Borrowed(tail),
@@ -410,121 +307,65 @@ impl Spool {
         }
     }
 
-    fn tail_mut(&mut self, stream: Stream) -> &mut OpenRows {
+    pub(crate) fn tail_mut(&mut self, stream: Stream) -> &mut OpenRows {
         let next_seq = self.books.state(stream).next_seq;
         self.tails.entry(stream).or_insert_with(|| OpenRows::new(stream, next_seq))
     }
 
-    /// Reads the open batch back. A chunk that cannot be read is given up.
-    fn restore_tail(&mut self, stream: Stream) -> Result<(), SpoolError> {
-        let chunks = store::open_chunks(&self.connection, stream)?;
-        let whole = chunks.iter().all(|chunk| readable(&self.config, self.epoch, chunk));
-        if !whole {
-            // Sealed one by one, the readable ones are sent and `peek` gives the others up.
-            self.connection
-                .execute("UPDATE batch SET sealed = 1 WHERE stream = ?1 AND sealed = 0", [i64::from(stream as u8)])?;
+    /// Takes the open rows back from the log. Where some cannot be read, what can be is sealed, and the rest is given up.
+    fn restore(&mut self, contents: log::Contents) -> Result<(), SpoolError> {
+        let contents = contents.open.into_iter();
+        let (whole, broken): (Vec<_>, Vec<_>) =
+            contents.partition(|(stream, open)| open.is_whole(self.books.state(*stream).open_seq));
+        for (stream, open) in whole {
+            self.books.state_mut(stream).next_seq = open.next_seq;
+            let tail = self.tail_mut(stream);
+            open.runs.into_iter().flat_map(|(_, samples)| samples).for_each(|sample| tail.restore(sample));
+            let committed = tail.open();
+            self.books.set_open(stream, committed);
+        }
+        if broken.is_empty() {
             return Ok(());
         }
-        let Some(first) = chunks.first() else { return Ok(()) };
-        let first_seq = first.first_seq;
-        let tail = self.tail_mut(stream);
-        tail.first_seq = first_seq;
-        for chunk in chunks {
-            if let Ok(batch) = decode(&chunk.bytes) {
-                batch.samples.into_iter().for_each(|sample| tail.restore(sample));
+        // A commit stores a bounded number of rows. An end beyond that is not one that was written here.
+        let most = self.log.rows.saturating_mul(self.config.max_uncommitted as u64);
+        for (stream, open) in &broken {
+            if open.next_seq.saturating_sub(self.books.state(*stream).open_seq) > most {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, store::int(open.next_seq)).into());
             }
         }
-        Ok(())
-    }
-
-    fn give_pages_back(&mut self) -> Result<(), SpoolError> {
-        let free: i64 = self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-        if free > VACUUM_PAGES {
-            self.connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
-        }
-        Ok(())
-    }
-}
-
-/// Stores what a stream has new: closed batches replace their chunks, open rows become one more chunk.
-fn write_tail(
-    tx: &Transaction<'_>,
-    config: &SpoolConfig,
-    epoch: u64,
-    stream: Stream,
-    tail: &OpenRows,
-    books: &mut Books,
-) -> Result<(), SpoolError> {
-    for segment in &tail.closed {
-        let end_seq = segment.first_seq.saturating_add(segment.samples.len() as u64);
-        let gone = store::delete_chunks(tx, stream, segment.first_seq, end_seq)?;
-        books.pending_mut(stream).remove(gone);
-        let batch = sealed(config, epoch, stream, segment.first_seq, segment.samples.clone())?;
-        books.pending_mut(stream).add(store::insert(tx, &batch, true)?);
-    }
-    let (first_seq, rows) = tail.uncommitted();
-    if !rows.is_empty() {
-        let chunk = sealed(config, epoch, stream, first_seq, rows.to_vec())?;
-        books.pending_mut(stream).add(store::insert(tx, &chunk, false)?);
-    }
-    books.state_mut(stream).next_seq = tail.next_seq();
-    Ok(())
-}
-
-/// Deletes the lowest priority, oldest first, until the spool is well below its cap: some room more than needed, so
-/// that a full spool sheds now and then in long runs and not at every commit in short ones.
-fn make_room(tx: &Transaction<'_>, config: &SpoolConfig, books: &mut Books) -> Result<Vec<Lost>, SpoolError> {
-    let mut lost = Vec::new();
-    if books.total().bytes <= config.max_bytes {
-        return Ok(lost);
-    }
-    let target = config.max_bytes - config.max_bytes / 16;
-    for stream in shed::ORDER {
-        while books.total().bytes > target {
-            // What was offered may be in the lake already.
-            let Some((first_seq, count)) = store::oldest(tx, stream, books.state(stream).offered_seq)? else { break };
-            let gone = store::delete_batch(tx, stream, first_seq)?;
-            books.pending_mut(stream).remove(gone);
-            let end_seq = first_seq.saturating_add(count);
+        let mut books = self.books.clone();
+        let mut lost = Vec::new();
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (stream, open) in broken {
+            let mut at = books.state(stream).open_seq;
+            let end = (open.next_seq, Vec::new());
+            for (first_seq, samples) in open.runs.into_iter().chain([end]) {
+                if first_seq > at {
+                    lost.push(Lost { stream, first_seq: at, end_seq: first_seq });
+                    books.state_mut(stream).shed += first_seq - at;
+                }
+                at = first_seq.saturating_add(samples.len() as u64);
+                if !samples.is_empty() {
+                    let batch = sealed(&self.config, self.epoch, stream, first_seq, samples)?;
+                    books.sealed_mut(stream).add(store::insert(&tx, &batch)?);
+                }
+            }
             let state = books.state_mut(stream);
-            state.shed += count;
-            state.offered_seq = state.offered_seq.max(end_seq);
-            shed::extend(&mut lost, Lost { stream, first_seq, end_seq });
+            (state.open_seq, state.next_seq) = (at, at);
+            store::save_state(&tx, stream, state)?;
         }
+        write_gaps(&tx, &self.config, self.epoch, &lost, GapReason::Unreadable, None, &mut books)?;
+        store::save_state(&tx, Stream::Gap, &books.state(Stream::Gap))?;
+        tx.commit()?;
+        let samples: u64 = lost.iter().map(|run| run.end_seq - run.first_seq).sum();
+        tracing::error!(samples, "open rows cannot be read back: given up, gap recorded");
+        for (stream, tail) in &mut self.tails {
+            if tail.rows.is_empty() {
+                tail.first_seq = books.state(*stream).next_seq;
+            }
+        }
+        self.books = books;
+        Ok(())
     }
-    Ok(lost)
-}
-
-/// One gap sample per run, as one sealed batch.
-fn write_gaps(
-    tx: &Transaction<'_>,
-    config: &SpoolConfig,
-    epoch: u64,
-    lost: &[Lost],
-    reason: GapReason,
-    t_us: Option<i64>,
-    books: &mut Books,
-) -> Result<(), SpoolError> {
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let samples: Vec<_> = lost.iter().map(|run| gap_sample(run, reason, t_us)).collect();
-    let state = books.state_mut(Stream::Gap);
-    let first_seq = state.next_seq;
-    state.next_seq += samples.len() as u64;
-    let batch = sealed(config, epoch, Stream::Gap, first_seq, samples)?;
-    books.pending_mut(Stream::Gap).add(store::insert(tx, &batch, true)?);
-    Ok(())
-}
-
-fn sealed(
-    config: &SpoolConfig,
-    epoch: u64,
-    stream: Stream,
-    first_seq: u64,
-    samples: Vec<Sample>,
-) -> Result<SealedBatch, SpoolError> {
-    let count = samples.len() as u64;
-    let bytes = encode(&Batch { box_id: config.box_id.clone(), stream, epoch, first_seq, samples })?;
-    Ok(SealedBatch { stream, first_seq, count, bytes })
 }

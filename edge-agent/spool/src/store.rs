@@ -3,15 +3,18 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use tournee_payload::Stream;
 
-use crate::report::{LinePosition, Pending, SealedBatch};
+use crate::report::{Pending, SealedBatch};
 
 /// Counted against the cap beside the bytes of a batch: its row and index.
 pub(crate) const ROW_BYTES: u64 = 64;
 
-/// The persisted state of a stream.
+/// The state of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StreamState {
+    /// The next number to give. Not in the table: the log knows it.
     pub next_seq: u64,
+    /// The first number that was never in a sealed batch.
+    pub open_seq: u64,
     pub offered_seq: u64,
     pub acked_seq: u64,
     pub acked: u64,
@@ -34,8 +37,10 @@ pub(crate) fn load_state(connection: &Connection, stream: Stream) -> rusqlite::R
     connection
         .prepare("SELECT next_seq, offered_seq, acked_seq, acked, shed FROM stream WHERE stream = ?1")?
         .query_row([code(stream)], |row| {
+            let open_seq = uint(row.get(0)?);
             Ok(StreamState {
-                next_seq: uint(row.get(0)?),
+                next_seq: open_seq,
+                open_seq,
                 offered_seq: uint(row.get(1)?),
                 acked_seq: uint(row.get(2)?),
                 acked: uint(row.get(3)?),
@@ -50,28 +55,12 @@ pub(crate) fn save_state(tx: &Transaction<'_>, stream: Stream, state: &StreamSta
     tx.prepare("INSERT OR REPLACE INTO stream VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute((
             code(stream),
-            int(state.next_seq),
+            int(state.open_seq),
             int(state.offered_seq),
             int(state.acked_seq),
             int(state.acked),
             int(state.shed),
         ))
-        .map(drop)
-}
-
-/// The stored position on the line. None in a file that never had one, and where it is none that was ever written here.
-pub(crate) fn load_position(connection: &Connection) -> rusqlite::Result<Option<LinePosition>> {
-    let stored: Option<(i64, i64)> = connection
-        .query_row("SELECT boot_id, next_seq FROM line", [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(stored.and_then(|(boot_id, next_seq)| {
-        Some(LinePosition { boot_id: u32::try_from(boot_id).ok()?, next_seq: u32::try_from(next_seq).ok()? })
-    }))
-}
-
-pub(crate) fn save_position(tx: &Transaction<'_>, position: LinePosition) -> rusqlite::Result<()> {
-    tx.prepare("INSERT OR REPLACE INTO line VALUES (1, ?1, ?2)")?
-        .execute((position.boot_id, position.next_seq))
         .map(drop)
 }
 
@@ -87,14 +76,6 @@ pub(crate) fn totals(connection: &Connection, stream: Stream) -> rusqlite::Resul
         })
 }
 
-/// The chunks of the open batch, in order.
-pub(crate) fn open_chunks(connection: &Connection, stream: Stream) -> rusqlite::Result<Vec<SealedBatch>> {
-    connection
-        .prepare("SELECT first_seq, count, bytes FROM batch WHERE stream = ?1 AND sealed = 0 ORDER BY first_seq")?
-        .query_map([code(stream)], |row| batch(stream, row))?
-        .collect()
-}
-
 /// The first sealed batch that holds `from_seq` or what comes after it.
 pub(crate) fn sealed_from(
     connection: &Connection,
@@ -103,7 +84,7 @@ pub(crate) fn sealed_from(
 ) -> rusqlite::Result<Option<SealedBatch>> {
     let mut statement = connection.prepare(
         "SELECT first_seq, count, bytes FROM batch
-         WHERE stream = ?1 AND sealed = 1
+         WHERE stream = ?1
            AND first_seq >= COALESCE((SELECT MAX(first_seq) FROM batch WHERE stream = ?1 AND first_seq <= ?2), 0)
            AND first_seq + count > ?2 AND count > 0
          ORDER BY first_seq LIMIT 1",
@@ -111,7 +92,7 @@ pub(crate) fn sealed_from(
     statement.query_row((code(stream), int(from_seq)), |row| batch(stream, row)).optional()
 }
 
-/// First seq and end of each batch of a stream, sealed and open, in order.
+/// First seq and end of each sealed batch of a stream, in order.
 pub(crate) fn spans(connection: &Connection, stream: Stream) -> rusqlite::Result<Vec<(u64, u64)>> {
     connection
         .prepare("SELECT first_seq, first_seq + count FROM batch WHERE stream = ?1 ORDER BY first_seq")?
@@ -132,7 +113,7 @@ pub(crate) fn horizon(connection: &Connection, stream: Stream, first_seq: u64, a
     connection
         .prepare(
             "SELECT COALESCE(MAX(first_seq + count), 0) FROM (SELECT first_seq, count FROM batch
-             WHERE stream = ?1 AND sealed = 1 AND first_seq >= ?2 ORDER BY first_seq LIMIT ?3)",
+             WHERE stream = ?1 AND first_seq >= ?2 ORDER BY first_seq LIMIT ?3)",
         )?
         .query_row((code(stream), int(first_seq), ahead), |row| row.get(0))
         .map(uint)
@@ -143,7 +124,7 @@ pub(crate) fn oldest(connection: &Connection, stream: Stream, from_seq: u64) -> 
     connection
         .prepare(
             "SELECT first_seq, count FROM batch
-             WHERE stream = ?1 AND sealed = 1 AND first_seq >= ?2 ORDER BY first_seq LIMIT 1",
+             WHERE stream = ?1 AND first_seq >= ?2 ORDER BY first_seq LIMIT 1",
         )?
         .query_row((code(stream), int(from_seq)), |row| Ok((uint(row.get(0)?), uint(row.get(1)?))))
         .optional()
@@ -153,32 +134,17 @@ fn batch(stream: Stream, row: &rusqlite::Row<'_>) -> rusqlite::Result<SealedBatc
     Ok(SealedBatch { stream, first_seq: uint(row.get(0)?), count: uint(row.get(1)?), bytes: row.get(2)? })
 }
 
-pub(crate) fn insert(tx: &Transaction<'_>, batch: &SealedBatch, sealed: bool) -> rusqlite::Result<Pending> {
-    tx.prepare("INSERT INTO batch (stream, first_seq, count, sealed, bytes) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute((code(batch.stream), int(batch.first_seq), int(batch.count), sealed, &batch.bytes))
+pub(crate) fn insert(tx: &Transaction<'_>, batch: &SealedBatch) -> rusqlite::Result<Pending> {
+    tx.prepare("INSERT INTO batch (stream, first_seq, count, sealed, bytes) VALUES (?1, ?2, ?3, 1, ?4)")?
+        .execute((code(batch.stream), int(batch.first_seq), int(batch.count), &batch.bytes))
         .map(|_| Pending { samples: batch.count, batches: 1, bytes: batch.bytes.len() as u64 + ROW_BYTES })
-}
-
-/// Deletes the chunks of the open batch within `first_seq..end_seq`.
-pub(crate) fn delete_chunks(
-    tx: &Transaction<'_>,
-    stream: Stream,
-    first_seq: u64,
-    end_seq: u64,
-) -> rusqlite::Result<Pending> {
-    delete(
-        tx,
-        "DELETE FROM batch WHERE stream = ?1 AND sealed = 0 AND first_seq >= ?2 AND first_seq < ?3
-                RETURNING count, length(bytes)",
-        (code(stream), int(first_seq), int(end_seq)),
-    )
 }
 
 /// Deletes the sealed batch that starts at `first_seq`.
 pub(crate) fn delete_batch(tx: &Transaction<'_>, stream: Stream, first_seq: u64) -> rusqlite::Result<Pending> {
     delete(
         tx,
-        "DELETE FROM batch WHERE stream = ?1 AND sealed = 1 AND first_seq = ?2 RETURNING count, length(bytes)",
+        "DELETE FROM batch WHERE stream = ?1 AND first_seq = ?2 RETURNING count, length(bytes)",
         (code(stream), int(first_seq)),
     )
 }
@@ -187,7 +153,7 @@ pub(crate) fn delete_batch(tx: &Transaction<'_>, stream: Stream, first_seq: u64)
 pub(crate) fn delete_below(tx: &Transaction<'_>, stream: Stream, next_seq: u64) -> rusqlite::Result<Pending> {
     delete(
         tx,
-        "DELETE FROM batch WHERE stream = ?1 AND sealed = 1 AND first_seq < ?2 AND first_seq + count <= ?2
+        "DELETE FROM batch WHERE stream = ?1 AND first_seq < ?2 AND first_seq + count <= ?2
                 RETURNING count, length(bytes)",
         (code(stream), int(next_seq)),
     )

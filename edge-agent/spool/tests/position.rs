@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use tournee_payload::{BoxId, Sample, Stream, field};
+use tournee_payload::{Batch, BoxId, Sample, Stream, decode, encode, field};
 use tournee_spool::{LinePosition, Spool, SpoolConfig};
 
 fn open(path: &Path) -> Spool {
@@ -91,5 +91,51 @@ fn a_file_of_layout_1_is_taken_over_whole() {
     drop(spool);
     let layout: i64 =
         rusqlite::Connection::open(&path).unwrap().query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(layout, 2, "an agent that does not know the position refuses the file");
+    assert_eq!(layout, 3, "an agent that does not know the position refuses the file");
+}
+
+/// Layout 2 kept the open rows as chunks among the batches, and the position in a table of its own.
+#[test]
+fn a_file_of_layout_2_is_taken_over_with_its_open_rows_and_its_position() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(LAYOUT_1).unwrap();
+    let line = "CREATE TABLE line (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id INTEGER NOT NULL, next_seq INTEGER NOT NULL)";
+    old.execute_batch(&format!("{line}; INSERT INTO line VALUES (1, 4294967295, 77); PRAGMA user_version = 2"))
+        .unwrap();
+    // 120 acknowledged, a sealed batch of two, and two chunks of the open batch.
+    for (first_seq, count, sealed) in [(120_u64, 2_i64, 1), (122, 1, 0), (123, 3, 0)] {
+        let samples = (0..count).map(|n| row(first_seq as i64 + n)).collect();
+        let box_id = BoxId::new("van-01").unwrap();
+        let bytes = encode(&Batch { box_id, stream: Stream::Air, epoch: 4711, first_seq, samples }).unwrap();
+        old.execute(
+            "INSERT INTO batch (stream, first_seq, count, sealed, bytes) VALUES (1, ?1, ?2, ?3, ?4)",
+            (first_seq as i64, count, sealed, bytes),
+        )
+        .unwrap();
+    }
+    old.execute("UPDATE stream SET next_seq = 126", []).unwrap();
+    drop(old);
+
+    for _ in 0..2 {
+        let mut spool = open(&path);
+        assert_eq!(
+            (spool.epoch(), spool.generated()[&Stream::Air], spool.pending(Stream::Air).samples),
+            (4711, 126, 6)
+        );
+        assert_eq!(spool.line_position(), Some(at(77)));
+        let (mut from, mut seconds) = (120, Vec::new());
+        while let Some(batch) = spool.peek(Stream::Air, from).unwrap() {
+            assert_eq!(batch.first_seq, from);
+            from = batch.end_seq();
+            let samples = decode(&batch.bytes).unwrap().samples;
+            seconds.extend(samples.iter().map(|s| s.get(field::T_US).unwrap() / 1_000_000 - 1_768_000_000));
+        }
+        assert_eq!(seconds, (120..126).collect::<Vec<_>>(), "the same rows under the same numbers");
+    }
+    let mut spool = open(&path);
+    spool.append(&[row(126)]).unwrap();
+    spool.commit().unwrap();
+    assert_eq!((spool.generated()[&Stream::Air], spool.line_position()), (127, Some(at(77))));
 }
