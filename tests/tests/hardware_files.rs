@@ -239,8 +239,8 @@ fn the_code_has_these_numbers() {
     assert_eq!(constant(devices, "SUPPLY_RATIO"), number(&supply, "divider_ratio"));
     let addresses: BTreeMap<String, String> =
         pinout("device").iter().map(|it| (get(it, "name").to_owned(), get(it, "address").to_owned())).collect();
-    let cameras = [&addresses["MLX90640 left"], &addresses["MLX90640 right"]];
-    assert_eq!(constant(devices, "CAMERA_ADDRESSES"), format!("[{}, {}]", cameras[0], cameras[1]));
+    assert_eq!(constant(devices, "CAMERA_LEFT"), addresses["MLX90640 left"]);
+    assert_eq!(constant(devices, "CAMERA_RIGHT"), addresses["MLX90640 right"]);
     for (part, module) in
         [("BMI323", "bmi323"), ("SPS30", "sps30"), ("SCD41", "scd41"), ("BME280", "bme280"), ("ADS1115", "ads1115")]
     {

@@ -16,8 +16,8 @@ use tournee_sampler::{Job, Reading};
 use crate::fault::fault;
 
 /// Bus addresses of the cameras: the right one's was changed in its EEPROM (hardware/README.md).
-const LEFT: u8 = 0x33;
-const RIGHT: u8 = 0x34;
+const CAMERA_LEFT: u8 = 0x33;
+const CAMERA_RIGHT: u8 = 0x34;
 /// Inputs of the converter: the NO2 cell's electrodes, the divided supply.
 const WORKING: Input = Input::Ain0;
 const AUXILIARY: Input = Input::Ain1;
@@ -54,7 +54,7 @@ impl<I: I2c, P: Write> Devices<I, P> {
         Self {
             accel: Bmi323::new(fast()),
             // Each made in its place: 9.5 kB that an array's `map` would carry over the stack.
-            cameras: [Mlx90640::new(fast(), LEFT), Mlx90640::new(fast(), RIGHT)],
+            cameras: [Mlx90640::new(fast(), CAMERA_LEFT), Mlx90640::new(fast(), CAMERA_RIGHT)],
             pm: Sps30::new(slow()),
             co2: Scd41::new(slow()),
             climate: Bme280::new(slow()),

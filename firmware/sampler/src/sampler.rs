@@ -258,7 +258,9 @@ impl Sampler {
         if *config == self.config {
             return;
         }
-        self.health_due_us = now_us;
+        if config.health_period_ms != self.config.health_period_ms {
+            self.health_due_us = now_us;
+        }
         self.config = *config;
         self.activate(now_us);
     }

@@ -147,10 +147,13 @@ impl Schedule {
                 }
                 (true, State::Off) => entry.state = State::Down { at_us: now_us, backoff_us: BACKOFF_MIN_US },
                 (true, _) if changed => entry.state = State::Down { at_us: now_us, backoff_us: BACKOFF_MIN_US },
-                (true, State::Up { fresh_us, failures, .. }) => {
+                // Nothing to set up, but another rhythm: it begins now. The same rhythm goes on undisturbed.
+                (true, State::Up { fresh_us, failures, .. })
+                    if rhythm(sensor, old).period_us != rhythm(sensor, new).period_us =>
+                {
                     entry.state = State::Up { due_us: now_us, fresh_us, failures };
                 }
-                (true, State::Down { .. }) => {}
+                (true, State::Up { .. } | State::Down { .. }) => {}
             }
         }
     }

@@ -66,18 +66,42 @@ impl Line {
         self.frames_sent += 1;
         let start = out.len();
         out.extend_from_slice(&frame[..len]);
-        self.damage(start, len, out);
+        if !answers(message) {
+            self.damage(start, len, out);
+        }
         self.bytes_sent += (out.len() - start) as u64;
     }
 
+    /// `at` is drawn as a share of the frame: its length depends on the number in its header.
     fn damage(&mut self, start: usize, len: usize, out: &mut Vec<u8>) {
         let draw: f64 = self.rng.random();
         if draw < self.noise.flip_per_frame {
-            out[start + self.rng.random_range(0..len)] ^= 1 << self.rng.random_range(0..8);
+            let at = self.place(len);
+            out[start + at] ^= 1 << self.rng.random_range(0..8);
             self.frames_flipped += 1;
         } else if draw < self.noise.flip_per_frame + self.noise.drop_per_frame {
-            out.remove(start + self.rng.random_range(0..len));
+            let at = self.place(len);
+            out.remove(start + at);
             self.frames_cut += 1;
         }
     }
+
+    fn place(&mut self, len: usize) -> usize {
+        let share: f64 = self.rng.random();
+        ((share * len as f64) as usize).min(len - 1)
+    }
+}
+
+/// What answers the host comes at moments of the host's choosing. It is not damaged, so that the same seed damages the
+/// same frames whenever the host asks.
+const fn answers(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::HelloV2(_)
+            | Message::TimeSync(_)
+            | Message::Ack(_)
+            | Message::Nak(_)
+            | Message::Config(_)
+            | Message::SelfTest(_)
+    )
 }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use tournee_link::{Arrival, Decoder, Event, Message, SeqTracker};
+use tournee_link::{
+    Arrival, BoxConfig, Command, CommandHeader, Decoder, Event, MAX_COMMAND_FRAME_BYTES, Message, PROTO, SeqTracker,
+    encode_command,
+};
 use tournee_twin::{LineNoise, Plan, Round, Town, TwinBox, World, WorldError, demo_plan};
 
 fn plan(rounds: &[(i64, u32)]) -> Plan {
@@ -212,4 +215,39 @@ fn towns_that_cannot_be_driven_are_refused() {
     town.facades[0].ring[1] = (f64::NAN, f64::INFINITY);
     town.facades[1].ring.clear();
     assert!(World::new(1, town).is_ok());
+}
+
+#[test]
+fn commands_at_other_moments_change_no_sample_and_no_fault() {
+    let config = BoxConfig { generation: 9, ..BoxConfig::DEFAULT };
+    let noise = LineNoise { flip_per_frame: 0.004, drop_per_frame: 0.002 };
+    let run = |asked_at: u32| {
+        let mut twin = TwinBox::new(world(1), 1, 0, plan(&[(0, 120)]), noise);
+        let (mut bytes, mut second) = (Vec::new(), 0);
+        while twin.next_second(&mut bytes).is_some() {
+            second += 1;
+            if second == asked_at {
+                let mut frame = [0; MAX_COMMAND_FRAME_BYTES];
+                for (id, command) in [Command::HelloRequest, Command::SetConfig(config)].into_iter().enumerate() {
+                    let header = CommandHeader { proto: PROTO, id: id as u32 };
+                    let len = encode_command(header, &command, &mut frame).unwrap();
+                    twin.receive(&frame[..len]);
+                }
+            }
+        }
+        let mut measured = Vec::new();
+        let mut acks = 0;
+        Decoder::new().feed(&bytes, |event| {
+            if let Event::Frame { header, message } = event {
+                match message {
+                    Message::Ack(_) => acks += 1,
+                    Message::HelloV2(_) | Message::HealthV2(_) => {}
+                    other => measured.push((header.tick_us, other)),
+                }
+            }
+        });
+        assert_eq!(acks, 2);
+        (measured, twin.counters().frames_flipped, twin.counters().frames_cut)
+    };
+    assert!(run(10) == run(57));
 }
