@@ -13,6 +13,8 @@ use tournee_twin::{LineNoise, TwinBox, World, demo_plan};
 
 /// Days pass in seconds here: so does the patience of a vehicle that hears of no commit.
 const WATERMARK_TIMEOUT_S: u64 = 5;
+/// What a vehicle may send of its past.
+const CATCH_UP_BYTES_PER_S: u64 = 64 << 20;
 
 /// What a fleet is made of.
 pub struct FleetPlan<'a> {
@@ -67,6 +69,8 @@ impl Fleet {
             )?;
             config.mqtt.port = plan.mqtt_port;
             config.mqtt.watermark_timeout_s = WATERMARK_TIMEOUT_S;
+            // A fleet that comes back shares its network; here two weeks pass in seconds and share nothing.
+            config.mqtt.catch_up_bytes_per_s = CATCH_UP_BYTES_PER_S;
             let (sender, receiver) = watch::channel(AgentStatus::default());
             fleet.statuses.push(receiver);
             let options = RunOptions { finish_on_eof: true, ..RunOptions::default() };
