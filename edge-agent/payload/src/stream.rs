@@ -156,6 +156,14 @@ pub const fn fields(stream: Stream) -> &'static [Field] {
             f(19, "peak_mps2", 3, 0, 500_000, "largest absolute vertical acceleration in the window, m/s²"),
             f(20, "samples", 0, 0, 1_000_000, "acceleration samples in the window"),
             f(21, "events", 0, 0, 10_000, "road events in the window"),
+            f(
+                22,
+                "ppe_m2ps4",
+                6,
+                0,
+                999_999_999,
+                "power of the prediction error of the acceleration, whatever the orientation, at 50 km/h, m²/s⁴"
+            ),
         ],
         Stream::RoadEvent => with_common![
             f(16, "kind", 0, 0, 255, "1 pothole or bump by robust z, 2 both wheels (joint, hump)"),
@@ -180,6 +188,26 @@ pub const fn fields(stream: Stream) -> &'static [Field] {
             f(23, "pci", 0, 0, 1_007, "physical cell identity"),
             f(24, "arfcn", 0, 0, 3_279_165, "EARFCN or NR-ARFCN"),
             f(25, "rssi_dbm", 1, -2_000, 0, "RSSI, dBm"),
+            f(26, "tac", 0, 0, 16_777_215, "tracking area code of the serving cell"),
+            f(27, "band", 0, 0, 1_024, "band of the serving cell, e.g. 20 for B20, 78 for n78"),
+            f(28, "anchor_pci", 0, 0, 503, "physical cell identity of the LTE anchor under NR non-standalone"),
+            f(29, "anchor_arfcn", 0, 0, 262_143, "EARFCN of the LTE anchor under NR non-standalone"),
+            f(30, "anchor_rsrp_dbm", 1, -2_000, -200, "RSRP of the LTE anchor under NR non-standalone, dBm"),
+            f(31, "anchor_rsrq_db", 1, -500, 300, "RSRQ of the LTE anchor under NR non-standalone, dB"),
+            f(32, "anchor_sinr_db", 1, -500, 600, "SINR of the LTE anchor under NR non-standalone, dB"),
+            f(
+                33,
+                "probe",
+                0,
+                1,
+                255,
+                "service probe that ended here: 1 success, 2 no service, 3 name server silent, 4 name not found, 5 no \
+                 connection, 6 connection timed out, 7 ended early, 8 answer timed out, 9 not HTTP, 10 another status"
+            ),
+            f(34, "probe_dns_ms", 0, 0, 600_000, "service probe: question to address, ms"),
+            f(35, "probe_connect_ms", 0, 0, 600_000, "service probe: address to connection, ms"),
+            f(36, "probe_response_ms", 0, 0, 600_000, "service probe: request to the head of the answer, ms"),
+            f(37, "probe_bytes", 0, 0, 999_999_999, "service probe: bytes over the air, both ways"),
         ],
         Stream::Thermal => with_common![
             f(16, "side", 0, 0, 1, "0 left, 1 right, in the direction of travel"),
@@ -190,6 +218,10 @@ pub const fn fields(stream: Stream) -> &'static [Field] {
             f(21, "pixels", 0, 0, 768, "facade pixels that were used"),
             f(22, "masked_pixels", 0, 0, 768, "pixels masked as sky, person or exhaust"),
             f(23, "gate", 0, 0, 65_535, "0 when the conditions allow a facade reading, else bits, see docs/flags.md"),
+            f(24, "masked_sky_pixels", 0, 0, 768, "of the masked pixels, those of the sky"),
+            f(25, "masked_person_pixels", 0, 0, 768, "of the masked pixels, those of people and animals"),
+            f(26, "masked_exhaust_pixels", 0, 0, 768, "of the masked pixels, those of exhausts and other hot spots"),
+            f(27, "reflected_degc", 2, -10_000, 10_000, "reflected temperature that the correction used, °C"),
         ],
         Stream::Track => with_common![
             f(16, "fix", 0, 0, 9, "0 none, 2 2D, 3 3D, 4 differential"),
@@ -212,6 +244,10 @@ pub const fn fields(stream: Stream) -> &'static [Field] {
                 i64::MAX,
                 "samples kept on board by the privacy trim since the agent started"
             ),
+            f(24, "hours_samples", 0, 0, i64::MAX, "samples not kept outside of working hours since the agent started"),
+            f(25, "places_samples", 0, 0, i64::MAX, "samples not kept at configured places since the agent started"),
+            f(26, "withheld_samples", 0, 0, i64::MAX, "samples not kept by switch or command since the agent started"),
+            f(27, "modem_unknown", 0, 0, i64::MAX, "modem lines that were not understood since the agent started"),
         ],
         Stream::Gap => with_common![
             f(16, "gap_stream", 0, 1, 7, "code of the stream that lost samples"),

@@ -201,6 +201,12 @@ const ROAD: &[Column] = &[
     dec("peak_mps2", 9, 3, "largest absolute vertical acceleration in the window, m/s²"),
     int("samples", "acceleration samples in the window"),
     int("events", "road events in the window"),
+    dec(
+        "ppe_m2ps4",
+        9,
+        6,
+        "power of the prediction error of the acceleration, whatever the orientation, at 50 km/h, m²/s⁴",
+    ),
 ];
 
 const ROAD_EVENT: &[Column] = &[
@@ -220,6 +226,22 @@ const MOBILE: &[Column] = &[
     int("pci", "physical cell identity"),
     int("arfcn", "EARFCN or NR-ARFCN"),
     dec("rssi_dbm", 9, 1, "RSSI, dBm"),
+    int("tac", "tracking area code of the serving cell"),
+    int("band", "band of the serving cell, e.g. 20 for B20, 78 for n78"),
+    int("anchor_pci", "physical cell identity of the LTE anchor under NR non-standalone"),
+    int("anchor_arfcn", "EARFCN of the LTE anchor under NR non-standalone"),
+    dec("anchor_rsrp_dbm", 9, 1, "RSRP of the LTE anchor under NR non-standalone, dBm"),
+    dec("anchor_rsrq_db", 9, 1, "RSRQ of the LTE anchor under NR non-standalone, dB"),
+    dec("anchor_sinr_db", 9, 1, "SINR of the LTE anchor under NR non-standalone, dB"),
+    int(
+        "probe",
+        "service probe that ended here: 1 success, 2 no service, 3 name server silent, 4 name not found, 5 no connection, 6 \
+         connection timed out, 7 ended early, 8 answer timed out, 9 not HTTP, 10 another status",
+    ),
+    int("probe_dns_ms", "service probe: question to address, ms"),
+    int("probe_connect_ms", "service probe: address to connection, ms"),
+    int("probe_response_ms", "service probe: request to the head of the answer, ms"),
+    int("probe_bytes", "service probe: bytes over the air, both ways"),
 ];
 
 const THERMAL: &[Column] = &[
@@ -231,6 +253,10 @@ const THERMAL: &[Column] = &[
     int("pixels", "facade pixels that were used"),
     int("masked_pixels", "pixels masked as sky, person or exhaust"),
     int("gate", "0 when the conditions allow a facade reading, else bits, see docs/flags.md"),
+    int("masked_sky_pixels", "of the masked pixels, those of the sky"),
+    int("masked_person_pixels", "of the masked pixels, those of people and animals"),
+    int("masked_exhaust_pixels", "of the masked pixels, those of exhausts and other hot spots"),
+    dec("reflected_degc", 9, 2, "reflected temperature that the correction used, °C"),
 ];
 
 const TRACK: &[Column] = &[
@@ -248,6 +274,10 @@ const HEALTH: &[Column] = &[
     int("supply_mv", "supply voltage, mV"),
     dec("mcu_degc", 9, 1, "microcontroller temperature, °C"),
     int("trimmed_samples", "samples kept on board by the privacy trim since the agent started"),
+    int("hours_samples", "samples not kept outside of working hours since the agent started"),
+    int("places_samples", "samples not kept at configured places since the agent started"),
+    int("withheld_samples", "samples not kept by switch or command since the agent started"),
+    int("modem_unknown", "modem lines that were not understood since the agent started"),
 ];
 
 const GAP: &[Column] = &[

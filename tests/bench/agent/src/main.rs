@@ -1,0 +1,3 @@
+//! Measures the agent against its aims and its peers.
+
+fn main() {}

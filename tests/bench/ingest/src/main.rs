@@ -1,0 +1,3 @@
+//! Measures the ingest against its aims and its peers.
+
+fn main() {}
