@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tournee_link::{Climate, Co2, No2, PM_NOT_MEASURED, Pm};
 use tournee_payload::{Sample, Stream};
 
-use crate::profile::AirProfile;
+use crate::profile::{AirProfile, Powertrain};
 use crate::{flags, ids};
 
 const SECOND_US: i64 = 1_000_000;
@@ -35,6 +35,35 @@ fn table(values: &[f64], first: f64, step: f64, at: f64) -> f64 {
     value(low) + (value(low + 1) - value(low)) * (place - low as f64)
 }
 
+/// The bits of a row with those of the vehicle's own exhaust, science §2.2.4: with an engine, below a speed and for a while
+/// after standing. `speed_mps`: of the row; `slowest_mps`: of the while before it. [`flags::OWN_EXHAUST_RISE`], which the row
+/// brings from its sensors, stays only beside it. Where no speed is known nothing is said: the row has no position either.
+#[must_use]
+pub fn own_exhaust(bits: u32, speed_mps: Option<f64>, slowest_mps: Option<f64>, profile: &AirProfile) -> u32 {
+    let below = |speed_mps: Option<f64>, limit_kmh: f64| speed_mps.is_some_and(|speed| speed * 3.6 < limit_kmh);
+    let may_be = profile.powertrain == Powertrain::Combustion
+        && (below(speed_mps, profile.own_speed_min_kmh) || below(slowest_mps, profile.own_stop_speed_kmh));
+    if may_be { bits | flags::OWN_EXHAUST } else { bits & !flags::OWN_EXHAUST_RISE }
+}
+
+/// The lowest value within a while; says whether a new one lies far above it.
+#[derive(Debug, Default)]
+struct Lowest(VecDeque<(i64, f64)>);
+
+impl Lowest {
+    /// Takes a value; the list rises, so that its first is the lowest of the while.
+    fn is_rise(&mut self, at_us: i64, value: f64, window_us: i64, rise: f64) -> bool {
+        while self.0.pop_front_if(|(old_us, _)| at_us.saturating_sub(*old_us) > window_us).is_some() {}
+        while self.0.pop_back_if(|(_, old)| *old >= value).is_some() {}
+        self.0.push_back((at_us, value));
+        // A row a second bounds the length for rising times; this bounds it for any.
+        while self.0.len() > 1_024 {
+            self.0.pop_front();
+        }
+        self.0.front().is_some_and(|(_, lowest)| value - lowest > rise)
+    }
+}
+
 /// The newest reading of a sensor: its tick, and nothing when the sensor reported a fault.
 type Held<T> = Option<(i64, Option<T>)>;
 
@@ -49,6 +78,8 @@ pub struct AirStage {
     no2: Held<No2>,
     memory: VecDeque<(i64, f64)>,
     transient_until_us: Option<i64>,
+    lowest_co2: Lowest,
+    lowest_no2: Lowest,
 }
 
 impl AirStage {
@@ -64,6 +95,8 @@ impl AirStage {
             no2: None,
             memory: VecDeque::new(),
             transient_until_us: None,
+            lowest_co2: Lowest::default(),
+            lowest_no2: Lowest::default(),
         }
     }
 
@@ -148,7 +181,7 @@ impl AirStage {
         }
     }
 
-    fn row(&self, second_us: i64) -> Sample {
+    fn row(&mut self, second_us: i64) -> Sample {
         let mut sample = Sample::new(Stream::Air);
         let mut bits = 0;
         let oldest_us = second_us.saturating_sub(self.profile.hold_s.saturating_mul(SECOND_US));
@@ -167,16 +200,24 @@ impl AirStage {
             sample.set_scaled(ids::air::RH, f64::from(climate.rh_cpct) / 100.0);
             sample.set_scaled(ids::air::PRESSURE, f64::from(climate.pressure_pa) / 100.0);
         }
+        let rise_us = self.profile.own_rise_window_s.saturating_mul(SECOND_US);
         if let Some(co2) = co2 {
             sample.set(ids::air::CO2, Some(i64::from(co2.ppm)));
+            if self.lowest_co2.is_rise(second_us, f64::from(co2.ppm), rise_us, self.profile.own_co2_rise_ppm) {
+                bits |= flags::OWN_EXHAUST_RISE;
+            }
         }
         match (no2, climate) {
             (Some(no2), Some(climate)) => {
                 let temp_degc = f64::from(climate.temp_cdegc) / 100.0;
                 let value = no2_ugm3(f64::from(no2.we_uv), f64::from(no2.ae_uv), temp_degc, &self.profile);
-                sample.set_scaled(ids::air::NO2, value);
                 if self.transient_until_us.is_some_and(|until| second_us < until) {
                     bits |= flags::NO2_TRANSIENT;
+                } else {
+                    sample.set_scaled(ids::air::NO2, value);
+                    if self.lowest_no2.is_rise(second_us, value, rise_us, self.profile.own_no2_rise_ugm3) {
+                        bits |= flags::OWN_EXHAUST_RISE;
+                    }
                 }
             }
             (Some(_), None) => bits |= flags::NO2_NO_TEMPERATURE,
@@ -262,7 +303,14 @@ mod tests {
     #[test]
     fn a_fast_temperature_change_is_flagged_for_ten_minutes() {
         let mut stage = AirStage::new(profile());
-        let flagged = |row: Option<(i64, Sample)>| row.unwrap().1.get(ids::FLAGS) != Some(0);
+        let flagged = |row: Option<(i64, Sample)>| {
+            let row = row.unwrap().1;
+            let is_flagged = row.get(ids::FLAGS) == Some(i64::from(flags::NO2_TRANSIENT));
+            // Void, and nothing else of the row with it.
+            assert_eq!(row.get(ids::air::NO2).is_none(), is_flagged);
+            assert!(row.get(ids::air::TEMP).is_some());
+            is_flagged
+        };
         stage.climate(0, &CLIMATE);
         stage.climate(300_000_000, &Climate { temp_cdegc: 1_000, ..CLIMATE });
         stage.no2(300_000_000, &NO2);
@@ -272,5 +320,61 @@ mod tests {
         }
         stage.no2(2_600 * SECOND_US, &NO2);
         assert!(!flagged(stage.close()));
+    }
+
+    #[test]
+    fn the_void_ends_ten_minutes_after_the_change_and_a_slow_change_is_none() {
+        let mut stage = AirStage::new(profile());
+        // 4 K in half an hour: slow enough, whatever comes later.
+        let mut flagged = Vec::new();
+        for minute in 0..120 {
+            let temp_cdegc = 2_000 - (minute * 400 / 30) as i16 - if minute >= 60 { 600 } else { 0 };
+            stage.climate(minute * 60 * SECOND_US, &Climate { temp_cdegc, ..CLIMATE });
+            stage.no2(minute * 60 * SECOND_US, &NO2);
+            if stage.close().unwrap().1.get(ids::FLAGS) != Some(0) {
+                flagged.push(minute);
+            }
+        }
+        // The drop of 6 K at minute 60 is seen for as long as what lies before it is within half an hour, and 10 minutes on.
+        assert_eq!((flagged.first(), flagged.last()), (Some(&60), Some(&98)));
+    }
+
+    #[test]
+    fn own_exhaust_is_flagged_while_slow_and_for_a_minute_after_a_stop_unless_the_vehicle_has_none() {
+        let profile = profile();
+        let bits = |speed_kmh: f64, slowest_kmh: f64| {
+            own_exhaust(flags::OWN_EXHAUST_RISE, Some(speed_kmh / 3.6), Some(slowest_kmh / 3.6), &profile)
+        };
+        assert_eq!(bits(40.0, 30.0), 0, "what rises while it drives is the street's");
+        assert_eq!(bits(9.0, 9.0), flags::OWN_EXHAUST | flags::OWN_EXHAUST_RISE);
+        assert_eq!(bits(30.0, 4.0), flags::OWN_EXHAUST | flags::OWN_EXHAUST_RISE);
+        assert_eq!(bits(30.0, 6.0), 0);
+        assert_eq!(own_exhaust(0, None, None, &profile), 0);
+        let electric = AirProfile { powertrain: Powertrain::Electric, ..profile };
+        assert_eq!(own_exhaust(flags::OWN_EXHAUST_RISE, Some(0.0), Some(0.0), &electric), 0);
+    }
+
+    #[test]
+    fn a_sharp_rise_of_co2_or_no2_is_told_from_the_lowest_of_five_minutes() {
+        let mut stage = AirStage::new(profile());
+        let mut second = 0;
+        let mut rises = |ppm: u16, we_uv: i32, seconds: i64| {
+            let mut rises = 0;
+            for _ in 0..seconds {
+                second += 1;
+                stage.co2(second * SECOND_US, &Co2 { status: 0, ppm });
+                stage.climate(second * SECOND_US, &CLIMATE);
+                stage.no2(second * SECOND_US, &No2 { we_uv, ..NO2 });
+                let row = stage.close().unwrap().1;
+                rises += i64::from(row.get(ids::FLAGS) == Some(i64::from(flags::OWN_EXHAUST_RISE)));
+            }
+            rises
+        };
+        assert_eq!(rises(430, 300_000, 400), 0);
+        assert_eq!(rises(520, 300_000, 20), 0, "within the limit");
+        assert_eq!(rises(560, 300_000, 20), 20);
+        // 15 mV are 50 ppb, 96 µg/m³; and a level that stays becomes the street's after five minutes.
+        assert_eq!(rises(430, 315_000, 20), 20);
+        assert_eq!(rises(430, 315_000, 600), 280);
     }
 }

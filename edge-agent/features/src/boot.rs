@@ -1,24 +1,41 @@
 //! One boot of a box: the stages, and the queue in which rows wait for their time and place.
 
+mod modem;
+mod raw;
+
 use std::collections::VecDeque;
 
 use tournee_link::{Accel, Gnss, Header, Message};
 use tournee_payload::{Sample, Stream};
 
-use crate::air::AirStage;
+use crate::air::{self, AirStage};
 use crate::clock::{Clock, Source};
 use crate::geotag::{Geotag, Place, Position};
 use crate::mobile::MobileStage;
+use crate::privacy::PrivacyRules;
+use crate::privacy::guard::Guard;
 use crate::profile::VehicleProfile;
-use crate::road::{RoadItem, STANDARD_GRAVITY_MPS2, WindowBuilder};
+use crate::road::{EventWindow, Mounting, RoadItem, STANDARD_GRAVITY_MPS2, WindowBuilder};
 use crate::thermal::{self, ThermalStage};
-use crate::trim::Trim;
 use crate::{flags, ids};
 
 /// Rows that may wait for time and place.
 const WAIT_MAX: usize = 65_536;
 /// Ticks above this are no ticks: the box would have run for 146 000 years.
 pub const TICK_MAX_US: u64 = i64::MAX as u64 / 2;
+
+/// The clock of a boot refuses what lies this far before the last known time. Half a year: it is there to tell the eras of
+/// the GPS week apart, and a wrong time that was once believed must not shut out the right one. [D]
+const FLOOR_BEHIND_US: i64 = 180 * 86_400 * 1_000_000;
+
+/// What boots hand on to later ones; the agent keeps it over its own restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// How the acceleration sensor sits in the vehicle.
+    pub mounting: Option<Mounting>,
+    /// The last time that was known, µs since 1970.
+    pub utc_us: Option<i64>,
+}
 
 /// Where a row gets its place from.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +84,12 @@ pub struct Unused {
     pub fixes_thinned: u64,
     /// Rows that were given up waiting for time and place because the queue was full; they are stored without.
     pub rows_unresolved: u64,
+    /// Peaks of acceleration at no known place: no event was made of them.
+    pub peaks_without_place: u64,
+    /// Raw windows of events that were given up: their event was not kept, or too many waited.
+    pub event_windows: u64,
+    /// How often the sensor was found to have been moved in its vehicle; what was known of its mounting is forgotten.
+    pub sensor_moved: u64,
 }
 
 /// One boot.
@@ -81,16 +104,17 @@ pub struct Boot {
     road: WindowBuilder,
     mobile: MobileStage,
     thermal: ThermalStage,
-    trim: Trim,
+    guard: Guard,
     last_track_us: Option<i64>,
     last_health_us: i64,
     health: Option<BoxHealth>,
     waiting: VecDeque<Draft>,
+    raw: raw::RawWindows,
     unused: Unused,
 }
 
 impl Boot {
-    pub fn new(boot_id: u32, first_tick_us: i64, profile: &VehicleProfile) -> Self {
+    pub fn new(boot_id: u32, first_tick_us: i64, profile: &VehicleProfile, privacy: &PrivacyRules) -> Self {
         Self {
             boot_id,
             now_us: first_tick_us,
@@ -100,11 +124,12 @@ impl Boot {
             road: WindowBuilder::new(profile.road.clone()),
             mobile: MobileStage::new(profile.mobile.clone()),
             thermal: ThermalStage::new(profile.thermal.clone()),
-            trim: Trim::new(profile.trim.clone()),
+            guard: Guard::new(privacy.clone(), profile.trim.clone()),
             last_track_us: None,
             last_health_us: first_tick_us,
             health: None,
             waiting: VecDeque::new(),
+            raw: raw::RawWindows::default(),
             unused: Unused::default(),
             profile: profile.clone(),
         }
@@ -114,8 +139,44 @@ impl Boot {
         self.boot_id
     }
 
-    pub fn trimmed(&self) -> u64 {
-        self.trim.trimmed()
+    /// Takes what earlier boots found out; before the first message.
+    pub fn remember(&mut self, kept: &Kept) {
+        if let Some(mounting) = kept.mounting {
+            self.road.remember(mounting);
+        }
+        if let Some(utc_us) = kept.utc_us {
+            self.clock.raise_floor(utc_us.saturating_sub(FLOOR_BEHIND_US));
+        }
+    }
+
+    /// What this boot found out, for later ones.
+    pub fn kept(&self) -> Kept {
+        let doubts = flags::TIME_DISAGREES | flags::TIME_COARSE;
+        let stamp = self.clock.at(self.now_us).filter(|stamp| stamp.flags & doubts == 0);
+        Kept { mounting: self.road.mounting().copied(), utc_us: stamp.map(|stamp| stamp.utc_us) }
+    }
+
+    /// Takes the time of the vehicle's computer at a tick.
+    pub fn observe_host(&mut self, tick_us: i64, utc_us: i64, error_us: i64) {
+        self.clock.observe_host(tick_us, utc_us, error_us);
+    }
+
+    /// Raw windows of the events that were kept, since they were last taken.
+    pub fn take_windows(&mut self) -> VecDeque<EventWindow> {
+        self.raw.take()
+    }
+
+    /// What was not kept for the sake of privacy.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    pub fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    pub fn profile_mut(&mut self) -> &mut VehicleProfile {
+        &mut self.profile
     }
 
     pub fn unused(&self) -> Unused {
@@ -127,6 +188,9 @@ impl Boot {
             thermal_frames: self.thermal.dropped_frames(),
             thermal_chunks: self.thermal.bad_chunks(),
             accel_samples: road.refused + road.before_first_fix + road.in_fix_gap + road.after_last_fix,
+            peaks_without_place: road.peaks_without_place,
+            event_windows: self.raw.dropped(),
+            sensor_moved: road.moved,
             ..self.unused
         }
     }
@@ -183,7 +247,7 @@ impl Boot {
             Message::ModemLine(line) => self.mobile.line(tick_us, &line.text),
             Message::Thermal(chunk) => {
                 let ambient_degc = self.air.temperature_degc(tick_us, self.profile.thermal.ambient_hold_s);
-                self.thermal.chunk(tick_us, chunk, ambient_degc)
+                self.thermal.chunk(tick_us, chunk, ambient_degc, self.geotag.speed_mps(tick_us))
             }
         };
         self.queue(row, Where::Tick);
@@ -244,10 +308,13 @@ impl Boot {
     }
 
     fn drain_road(&mut self) {
-        let waiting = &mut self.waiting;
+        let (waiting, raw) = (&mut self.waiting, &mut self.raw);
         waiting.extend(self.road.drain().map(|item| match item {
             RoadItem::Window(window) => Draft { tick_us: window.mid_us, place: Where::Tick, sample: window.row() },
-            RoadItem::Event(event) => Draft { tick_us: event.t_us, place: Where::Tick, sample: event.row() },
+            RoadItem::Event(mut event) => {
+                raw.hold(event.t_us, std::mem::take(&mut event.raw));
+                Draft { tick_us: event.t_us, place: Where::Tick, sample: event.row() }
+            }
         }));
     }
 
@@ -278,22 +345,28 @@ impl Boot {
         self.queue(row, Where::Tick);
         let row = self.mobile.close();
         self.queue(row, Where::Tick);
+        let row = self.mobile.close_probe();
+        self.queue(row, Where::Tick);
         self.thermal.close();
         self.road.finish();
         self.drain_road();
         self.resolve(None, out);
-        self.trim.finish(out);
+        let first = out.len();
+        self.guard.finish(out);
+        self.raw.meet(out.get(first..).unwrap_or_default());
+        self.raw.close();
     }
 
     /// Gives time and place to the rows that can have them. `None`: nothing more will come.
     pub fn resolve(&mut self, now_us: Option<i64>, out: &mut Vec<Sample>) {
+        let first = out.len();
         let ends = now_us.is_none();
         let wait_us = self.profile.clock.wait_first_fix_s.saturating_mul(1_000_000);
         while let Some(draft) = self.waiting.front() {
             let full = self.waiting.len() > WAIT_MAX;
             let unset = !self.clock.is_set();
             let age_us = now_us.map_or(i64::MAX, |now| now.saturating_sub(draft.tick_us));
-            if unset && age_us <= wait_us && !full {
+            if unset && !full && !ends && (age_us <= wait_us || self.guard.needs_time()) {
                 break;
             }
             let place = match draft.place {
@@ -308,7 +381,8 @@ impl Boot {
                 self.seal(draft, place, out);
             }
         }
-        self.trim.release(self.geotag.odometer_m(), out);
+        self.guard.release(self.geotag.odometer_m(), out);
+        self.raw.meet(out.get(first..).unwrap_or_default());
     }
 
     fn seal(&mut self, draft: Draft, place: Place, out: &mut Vec<Sample>) {
@@ -336,7 +410,7 @@ impl Boot {
                 bits |= position.flags;
                 odometer_m = Some(position.odometer_m);
             }
-            (Where::Tick, _) => bits |= flags::NO_POSITION,
+            (Where::Tick, _) => bits |= flags::NO_POSITION | self.geotag.why_not(tick_us),
             (Where::Fix(travel_m), _) => odometer_m = travel_m,
             (Where::None, _) => {}
         }
@@ -353,6 +427,13 @@ impl Boot {
             );
             let before = sample.get(ids::thermal::GATE).unwrap_or(0);
             sample.set(ids::thermal::GATE, Some(before | i64::from(gates)));
+        }
+        if sample.stream == Stream::Air && matches!(place, Place::At(_)) {
+            let hold_us = self.profile.air.own_stop_hold_s.saturating_mul(1_000_000);
+            let slowest_mps = self.geotag.slowest_mps(tick_us.saturating_sub(hold_us), tick_us);
+            bits = air::own_exhaust(bits, sample.get_scaled(ids::SPEED_MPS), slowest_mps, &self.profile.air);
+        } else if sample.stream == Stream::Air {
+            bits = air::own_exhaust(bits, None, None, &self.profile.air);
         }
         sample.set(ids::FLAGS, Some(i64::from(bits)));
         if sample.void_out_of_range() > 0 {
@@ -372,8 +453,8 @@ impl Boot {
             sample.set(ids::FLAGS, Some(i64::from(bits | flags::NO_POSITION)));
         }
         match from {
-            Where::None => out.push(sample),
-            Where::Tick | Where::Fix(_) => self.trim.push(sample, odometer_m),
+            Where::None => out.push(self.guard.health(sample)),
+            Where::Tick | Where::Fix(_) => self.guard.take(sample, odometer_m, out),
         }
     }
 }

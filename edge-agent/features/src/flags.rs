@@ -47,7 +47,7 @@ flags! {
     SENSOR_FAULT = 11;
     /// NO2 is empty: the air temperature that its formula needs is missing.
     NO2_NO_TEMPERATURE = 12;
-    /// NO2 within ten minutes of a fast temperature change, which the cell follows slowly.
+    /// NO2 within ten minutes of a fast temperature change, which the cell follows slowly; it is empty.
     NO2_TRANSIENT = 13;
     /// Roughness is empty: speed outside of its gate somewhere in the window.
     ROAD_SPEED = 14;
@@ -71,6 +71,16 @@ flags! {
     SENTINEL = 23;
     /// Set by ingest: the event date was outside of what is believable and the row lies under the ingest date.
     DATE_CLAMPED = 24;
+    /// Time by an exchange of stamps with the vehicle's computer, whose clock was synchronised: no satellite receiver gave one.
+    TIME_FROM_HOST = 25;
+    /// The receiver's date was 1024 weeks off (week roll-over) and was put right.
+    TIME_ROLLOVER = 26;
+    /// The vehicle's own exhaust may have been measured: a combustion engine, slower than 10 km/h or within 60 s of standing.
+    OWN_EXHAUST = 27;
+    /// CO2 or NO2 rose sharply while the vehicle's own exhaust may have been measured.
+    OWN_EXHAUST_RISE = 28;
+    /// Fix refused: the receiver repeats one that is more than 2 s old.
+    FIX_OLD = 29;
 }
 
 /// Bits of the `gate` field of the thermal stream: 0 when the conditions allow a facade reading.
@@ -93,6 +103,8 @@ pub mod gate {
         SUN_UNKNOWN = 6;
         /// Speed missing.
         SPEED_UNKNOWN = 7;
+        /// Beside AMBIENT_WARM: outside is cool enough for a difference of 5 K to the inside, a marginal reading.
+        AMBIENT_MARGINAL = 8;
     }
 }
 

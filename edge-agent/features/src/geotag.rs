@@ -54,6 +54,10 @@ struct Fix {
 pub struct Geotag {
     profile: GeotagProfile,
     fixes: VecDeque<Fix>,
+    /// Ticks of refused fixes and why, where the receiver had one to offer.
+    refused: VecDeque<(i64, u32)>,
+    /// The last moment that the receiver gave, and the tick at which it was new.
+    moment: Option<(i64, i64)>,
     jump: Option<(i64, f64, f64, u32)>,
 }
 
@@ -61,7 +65,7 @@ impl Geotag {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(profile: GeotagProfile) -> Self {
-        Self { profile, fixes: VecDeque::new(), jump: None }
+        Self { profile, fixes: VecDeque::new(), refused: VecDeque::new(), moment: None, jump: None }
     }
 
     /// Takes a GNSS message. A believed fix is returned as a position, a refused one as the bits that say why.
@@ -69,6 +73,20 @@ impl Geotag {
     /// # Errors
     /// The reasons as bits of [`flags`]; the fix is then not used.
     pub fn push(&mut self, tick_us: i64, gnss: &Gnss) -> Result<Position, u32> {
+        let verdict = self.judge(tick_us, gnss);
+        // Without any fix there is nothing to refuse: the sky is not in sight.
+        if let Err(bits) = verdict
+            && gnss.fix >= 2
+        {
+            self.refused.push_back((tick_us, bits));
+            while self.refused.len() > FIXES_MAX {
+                self.refused.pop_front();
+            }
+        }
+        verdict
+    }
+
+    fn judge(&mut self, tick_us: i64, gnss: &Gnss) -> Result<Position, u32> {
         let profile = &self.profile;
         let (lat_deg, lon_deg) = (f64::from(gnss.lat_e7) * 1e-7, f64::from(gnss.lon_e7) * 1e-7);
         let hdop = f64::from(gnss.hdop_centi) / 100.0;
@@ -77,6 +95,9 @@ impl Geotag {
         if gnss.fix < profile.fix_min || gnss.sats < profile.sats_min || hdop > profile.hdop_max || nowhere || off_globe
         {
             return Err(flags::FIX_REFUSED);
+        }
+        if self.is_old(tick_us, gnss.utc_us) {
+            return Err(flags::FIX_OLD);
         }
         let last = self.fixes.back().copied();
         if last.is_some_and(|last| tick_us <= last.tick_us) {
@@ -90,7 +111,7 @@ impl Geotag {
         self.jump = None;
         let speed_mps = f64::from(gnss.speed_mmps) / 1000.0;
         let h_acc_m = match gnss.h_acc_mm {
-            0 => (hdop * self.profile.uere_m).max(self.profile.uere_m),
+            0 => (hdop * self.profile.uere_m).max(self.profile.h_acc_min_m),
             mm => f64::from(mm) / 1000.0,
         };
         let position = Position {
@@ -107,6 +128,20 @@ impl Geotag {
             self.fixes.pop_front();
         }
         Ok(position)
+    }
+
+    /// Whether the receiver gives the same moment again for too long; one that gives none cannot be judged by it.
+    fn is_old(&mut self, tick_us: i64, utc_us: i64) -> bool {
+        let age_max_us = (self.profile.fix_age_max_s * 1e6) as i64;
+        match self.moment {
+            Some((moment_us, since_us)) if utc_us != 0 && moment_us == utc_us => {
+                tick_us.saturating_sub(since_us) > age_max_us
+            }
+            _ => {
+                self.moment = Some((utc_us, tick_us));
+                false
+            }
+        }
     }
 
     /// Whether the fix lies too far from the last one. After enough fixes that agree with each other, the last believed one
@@ -140,10 +175,35 @@ impl Geotag {
         last.position.odometer_m + step
     }
 
+    /// Why there is no position at a tick, bits of [`flags`]: of the refused fixes around it. 0: there was no fix to refuse.
+    #[must_use]
+    pub fn why_not(&self, tick_us: i64) -> u32 {
+        let near_us = (self.profile.neighbour_max_s * 1e6) as i64;
+        let last = self.refused.partition_point(|(tick, _)| *tick <= tick_us.saturating_add(near_us));
+        let near = self.refused.iter().take(last).rev();
+        near.take_while(|(tick, _)| *tick >= tick_us.saturating_sub(near_us)).fold(0, |bits, (_, why)| bits | why)
+    }
+
+    /// Slowest speed of the believed fixes from one tick to another.
+    #[must_use]
+    pub fn slowest_mps(&self, from_us: i64, to_us: i64) -> Option<f64> {
+        let last = self.fixes.partition_point(|fix| fix.tick_us <= to_us);
+        let fixes = self.fixes.iter().take(last).rev().take_while(|fix| fix.tick_us >= from_us);
+        fixes.map(|fix| fix.position.speed_mps).reduce(f64::min)
+    }
+
     /// Travel since the first believed fix.
     #[must_use]
     pub fn odometer_m(&self) -> f64 {
         self.fixes.back().map_or(0.0, |fix| fix.position.odometer_m)
+    }
+
+    /// Speed of the newest believed fix, while it is a neighbour of `tick_us`.
+    #[must_use]
+    pub fn speed_mps(&self, tick_us: i64) -> Option<f64> {
+        let age_max_us = (self.profile.neighbour_max_s * 1e6) as i64;
+        let fix = self.fixes.back()?;
+        (tick_us.saturating_sub(fix.tick_us) <= age_max_us).then_some(fix.position.speed_mps)
     }
 
     /// Where it was at `tick_us`, now that the box is at `now_us`.
@@ -297,5 +357,82 @@ mod tests {
         assert_eq!(geotag.locate(5, 2_000_000), Place::Unknown);
         geotag.push(1_000_000, &gnss(47.65, -2.09)).unwrap();
         assert_eq!(geotag.locate(5, 1_000_000), Place::Unknown);
+    }
+
+    #[test]
+    fn a_moment_that_is_repeated_grows_old() {
+        let mut geotag = geotag();
+        let at = |lat_deg: f64, utc_us| Gnss { utc_us, ..gnss(lat_deg, -2.09) };
+        geotag.push(0, &at(47.65, 5)).unwrap();
+        geotag.push(2_000_000, &at(47.65, 5)).unwrap();
+        assert_eq!(geotag.push(2_000_001, &at(47.65, 5)), Err(flags::FIX_OLD));
+        geotag.push(3_000_000, &at(47.65, 6)).unwrap();
+        // A receiver that knows no time is judged by the rest.
+        for second in 4..20 {
+            geotag.push(second * 1_000_000, &at(47.65, 0)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_receiver_without_accuracy_gets_one_by_its_hdop_and_never_below_the_published_spread() {
+        let mut geotag = geotag();
+        let h_acc = |geotag: &mut Geotag, tick_us, hdop_centi| {
+            geotag.push(tick_us, &Gnss { h_acc_mm: 0, hdop_centi, ..gnss(47.65, -2.09) }).unwrap().h_acc_m
+        };
+        assert_eq!(
+            [h_acc(&mut geotag, 1, 90), h_acc(&mut geotag, 2, 200), h_acc(&mut geotag, 3, 400)],
+            [4.07, 6.0, 12.0]
+        );
+    }
+
+    #[test]
+    fn without_a_position_the_reason_is_known() {
+        let mut geotag = geotag();
+        for second in 0..10 {
+            let bad = match second {
+                0..5 => Gnss { fix: 0, ..gnss(0.0, 0.0) },
+                _ => Gnss { hdop_centi: 900, ..gnss(47.65, -2.09) },
+            };
+            geotag.push(second * 1_000_000, &bad).unwrap_err();
+        }
+        assert_eq!(geotag.why_not(1_000_000), 0, "no fix");
+        assert_eq!(geotag.why_not(7_500_000), flags::FIX_REFUSED);
+        assert_eq!(geotag.why_not(60_000_000), 0);
+        geotag.push(20_000_000, &gnss(47.65, -2.09)).unwrap();
+        geotag.push(21_000_000, &gnss(48.65, -2.09)).unwrap_err();
+        assert_eq!(geotag.why_not(21_500_000), flags::FIX_JUMP);
+    }
+
+    #[test]
+    fn the_slowest_speed_of_a_while() {
+        let mut geotag = geotag();
+        for (second, speed_mmps) in [(1, 9_000), (2, 500), (3, 7_000), (4, 8_000)] {
+            geotag.push(second * 1_000_000, &Gnss { speed_mmps, ..gnss(47.65, -2.09) }).unwrap();
+        }
+        assert_eq!(geotag.slowest_mps(0, 9_000_000), Some(0.5));
+        assert_eq!(geotag.slowest_mps(2_500_000, 3_500_000), Some(7.0));
+        assert_eq!(geotag.slowest_mps(5_000_000, 9_000_000), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn in_a_gap_the_error_only_grows_with_the_distance_from_the_fixes(
+            gap_s in 4.0_f64..10.0, parts in (0.0_f64..0.5, 0.0_f64..0.5)
+        ) {
+            let mut geotag = geotag();
+            let end_us = (gap_s * 1e6) as i64;
+            geotag.push(0, &gnss(47.65, -2.09)).unwrap();
+            let (near, far) = if parts.0 < parts.1 { parts } else { (parts.1, parts.0) };
+            let h_acc = |geotag: &Geotag, part: f64| match geotag.locate((end_us as f64 * part) as i64, end_us * 3) {
+                Place::At(position) => position.h_acc_m,
+                place => panic!("{place:?}"),
+            };
+            let reckoned = (h_acc(&geotag, near), h_acc(&geotag, far));
+            proptest::prop_assert!(reckoned.0 >= 2.0 && reckoned.1 >= reckoned.0, "{reckoned:?}");
+            geotag.push(end_us, &gnss(47.65 + gap_s * 9e-5, -2.09)).unwrap();
+            let bridged = (h_acc(&geotag, near), h_acc(&geotag, far), h_acc(&geotag, 1.0 - near));
+            proptest::prop_assert!(bridged.0 >= 2.0 && bridged.1 >= bridged.0, "{bridged:?}");
+            proptest::prop_assert!((bridged.0 - bridged.2).abs() < 1e-5, "the same from both ends: {bridged:?}");
+        }
     }
 }

@@ -11,11 +11,12 @@ pub mod geotag;
 pub mod ids;
 pub mod mobile;
 mod pipeline;
+pub mod privacy;
 pub mod profile;
 pub mod road;
 pub mod thermal;
 pub mod trim;
 
-pub use boot::Unused;
-pub use pipeline::{LineCounters, Pipeline, PipelineCounters};
+pub use boot::{Kept, Unused};
+pub use pipeline::{Drive, GATES, LineCounters, Pipeline, PipelineCounters, copy_gates};
 pub use profile::{ProfileError, VehicleProfile};

@@ -1,10 +1,9 @@
 //! What is particular to a vehicle and its sensors. Data, not code: `profile/default.toml` holds the defaults with their
 //! sources; a vehicle's own profile names only the keys that differ.
 
-use serde::{Deserialize, Serialize};
+mod check;
 
-/// The sun is looked back for in steps: further than a day would say nothing and take for ever.
-const SUN_REST_MAX_S: i64 = 86_400;
+use serde::{Deserialize, Serialize};
 
 /// The defaults, with a comment on every key.
 pub const DEFAULT_TOML: &str = include_str!("../profile/default.toml");
@@ -71,10 +70,24 @@ profile! {
         step_min_us: i64,
         /// Anchors in a row that must agree on such a change.
         step_confirmations: u32,
+        /// Offset changes above this need more.
+        step_far_us: i64,
+        /// Anchors in a row that must agree on such a change.
+        step_far_confirmations: u32,
+        /// Largest step back that is worked off.
+        slow_down_max_us: i64,
+        /// Share by which the clock then runs slower.
+        slow_down_share: f64,
         /// Stated error of a pulse.
         pps_error_us: i64,
         /// Stated error of a position message.
         fix_error_us: i64,
+        /// When the time of the vehicle's computer is used.
+        host_time: HostTime,
+        /// Time without a satellite receiver's time before it is.
+        host_after_s: i64,
+        /// Its stated error.
+        host_error_us: i64,
         /// How long samples wait for the first fix of a boot.
         wait_first_fix_s: i64,
     }
@@ -121,6 +134,10 @@ profile! {
         gap_growth_mps: f64,
         /// Error per unit of HDOP where the receiver states none.
         uere_m: f64,
+        /// The smallest error that is stated for such a receiver.
+        h_acc_min_m: f64,
+        /// Longest repetition of one moment by the receiver.
+        fix_age_max_s: f64,
     }
     /// Air sensors.
     air: AirProfile {
@@ -154,6 +171,20 @@ profile! {
         rh_offset_pct: f64,
         /// Added to the air pressure.
         pressure_offset_pa: f64,
+        /// What drives the vehicle.
+        powertrain: Powertrain,
+        /// Below this speed the own exhaust reaches the inlet.
+        own_speed_min_kmh: f64,
+        /// Below this speed the vehicle stands in it…
+        own_stop_speed_kmh: f64,
+        /// …and for this long after.
+        own_stop_hold_s: i64,
+        /// Time whose lowest values a rise is measured from.
+        own_rise_window_s: i64,
+        /// A sharp rise of CO2.
+        own_co2_rise_ppm: f64,
+        /// A sharp rise of NO2.
+        own_no2_rise_ugm3: f64,
     }
     /// Road roughness and events.
     road: RoadProfile {
@@ -195,6 +226,22 @@ profile! {
         event_merge_m: f64,
         /// Smallest peak of an event.
         event_min_peak_mps2: f64,
+        /// Stretches between fixes before a mounting is known.
+        mounting_spans_min: u32,
+        /// Largest standard error of "up".
+        mounting_up_error_max_deg: f64,
+        /// Largest standard error of "forward".
+        mounting_forward_error_max_deg: f64,
+        /// Driving time after which a stretch counts a third.
+        mounting_memory_s: f64,
+        /// Stretches after which what this boot found replaces what was kept.
+        mounting_trusted_spans: u32,
+        /// Gravity this far from "up"…
+        mounting_moved_deg: f64,
+        /// …for this long: the sensor was moved.
+        mounting_moved_s: f64,
+        /// What this boot found this far from what was kept: the sensor was moved.
+        mounting_turned_deg: f64,
         /// Bias of the accelerometer's axes.
         accel_bias_mps2: [f64; 3],
         /// Scale of its axes: `true = (reading − bias) × scale`.
@@ -217,12 +264,34 @@ profile! {
         row_last: u8,
         /// Colder than air by this: sky.
         sky_below_k: f64,
+        /// Colder than air by this and in one piece with sky at the top edge: sky.
+        sky_edge_k: f64,
         /// Warmer than air by this: person, car, exhaust.
         warm_above_k: f64,
+        /// Warmer than air by this beside such a pixel: the same.
+        warm_edge_k: f64,
+        /// Coldest hottest pixel of a person.
+        person_min_degc: f64,
+        /// Hottest pixel of a person.
+        person_max_degc: f64,
+        /// Smallest and largest area of a patch that is taken for people.
+        person_area_m2: [f64; 2],
+        /// Smallest and largest distance of a facade.
+        range_m: [f64; 2],
+        /// Field of view, columns and rows.
+        field_deg: [f64; 2],
+        /// From this row down…
+        exhaust_row_first: u8,
+        /// …warmer than air by this is an exhaust.
+        exhaust_above_k: f64,
+        /// Pictures on end in which what belongs to the vehicle is warm.
+        own_pictures: u8,
         /// Emissivity of the correction; 1 keeps the apparent temperature.
         emissivity: f64,
-        /// Reflected temperature below air temperature.
-        reflected_below_ambient_k: f64,
+        /// Share of the sky in what a wall reflects.
+        sky_view: f64,
+        /// How clear the sky is, 0 to 1.
+        sky_clearness: f64,
         /// Fewest usable pixels.
         pixels_min: i64,
         /// Age up to which an air temperature is used.
@@ -237,6 +306,8 @@ profile! {
         speed_max_kmh: f64,
         /// Warmest air.
         ambient_max_degc: f64,
+        /// Warmest air of a marginal reading.
+        ambient_marginal_degc: f64,
         /// Angles of the left and right camera from the direction of travel.
         camera_offset_deg: [f64; 2],
         /// Gain of the left and right camera: `true = gain × reading + shift`, °C.
@@ -269,6 +340,28 @@ profile! {
     }
 }
 
+/// When the time of the vehicle's computer is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostTime {
+    /// Never.
+    Never,
+    /// While its clock is known to be synchronised.
+    Synchronised,
+    /// Always: its clock is kept right by other means.
+    Always,
+}
+
+/// What drives a vehicle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Powertrain {
+    /// An engine with an exhaust.
+    Combustion,
+    /// No exhaust.
+    Electric,
+}
+
 /// In what unit a modem prints the SINR of an LTE cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -288,78 +381,6 @@ impl VehicleProfile {
     /// Not TOML, an unknown key, or an impossible value.
     pub fn from_toml(overrides: &str) -> Result<Self, ProfileError> {
         Self::try_from(overrides.parse::<toml::Table>()?)
-    }
-
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// The first impossible value.
-    pub fn check(self) -> Result<Self, ProfileError> {
-        let positive = [
-            ("road.window_m", self.road.window_m),
-            ("road.reference_speed_kmh", self.road.reference_speed_kmh),
-            ("road.gravity_cutoff_hz", self.road.gravity_cutoff_hz),
-            ("road.high_pass_hz", self.road.high_pass_hz),
-            ("road.low_pass_hz", self.road.low_pass_hz),
-            ("road.event_window_s", self.road.event_window_s),
-            ("air.no2_sensitivity_mv_per_ppb", self.air.no2_sensitivity_mv_per_ppb),
-            ("air.no2_table_step_degc", self.air.no2_table_step_degc),
-            ("thermal.emissivity", self.thermal.emissivity),
-            ("geotag.gap_max_s", self.geotag.gap_max_s),
-            ("clock.slew_max_ppm", self.clock.slew_max_ppm),
-        ];
-        for (key, value) in positive {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(ProfileError::Value { key, value, expected: "a number above 0" });
-            }
-        }
-        for (key, value) in [("trim.first_m", self.trim.first_m), ("trim.last_m", self.trim.last_m)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(ProfileError::Value { key, value, expected: "0 or more metres" });
-            }
-        }
-        let factors = self.road.accel_scale.iter().map(|scale| ("road.accel_scale", *scale));
-        let factors = factors.chain(self.thermal.camera_gain.iter().map(|gain| ("thermal.camera_gain", *gain)));
-        for (key, value) in factors.chain([("health.supply_gain", self.health.supply_gain)]) {
-            if !(0.5..=2.0).contains(&value) {
-                return Err(ProfileError::Value {
-                    key,
-                    value,
-                    expected: "0.5 to 2: more is a fault, not a calibration",
-                });
-            }
-        }
-        let offsets = [
-            ("air.co2_offset_ppm", self.air.co2_offset_ppm),
-            ("air.temp_offset_k", self.air.temp_offset_k),
-            ("air.rh_offset_pct", self.air.rh_offset_pct),
-            ("air.pressure_offset_pa", self.air.pressure_offset_pa),
-            ("health.supply_offset_mv", self.health.supply_offset_mv),
-        ];
-        let offsets =
-            offsets.into_iter().chain(self.road.accel_bias_mps2.iter().map(|it| ("road.accel_bias_mps2", *it)));
-        for (key, value) in offsets.chain(self.thermal.camera_shift_k.iter().map(|it| ("thermal.camera_shift_k", *it)))
-        {
-            if !value.is_finite() {
-                return Err(ProfileError::Value { key, value, expected: "a number" });
-            }
-        }
-        if !(0..=SUN_REST_MAX_S).contains(&self.thermal.sun_rest_s) {
-            let value = self.thermal.sun_rest_s as f64;
-            return Err(ProfileError::Value { key: "thermal.sun_rest_s", value, expected: "0 to 86400, a day" });
-        }
-        if self.air.no2_n_t.is_empty() {
-            return Err(ProfileError::Value {
-                key: "air.no2_n_t",
-                value: 0.0,
-                expected: "a list with an entry at least",
-            });
-        }
-        if self.thermal.emissivity > 1.0 {
-            let value = self.thermal.emissivity;
-            return Err(ProfileError::Value { key: "thermal.emissivity", value, expected: "1 or less" });
-        }
-        Ok(self)
     }
 }
 
@@ -415,6 +436,25 @@ mod tests {
         assert!(message("[clock]\nslew_max_ppm = -1.0").contains("clock.slew_max_ppm"));
         assert!(message("[thermal]\nsun_rest_s = 9000000000000000000").contains("thermal.sun_rest_s"));
         assert!(message("[mobile]\nlte_sinr = \"decibel\"").contains("decibel"));
+        for (key, value) in [
+            ("clock.slow_down_share", "0.0"),
+            ("clock.host_after_s", "-1"),
+            ("clock.host_time", "\"sometimes\""),
+            ("geotag.fix_age_max_s", "nan"),
+            ("air.powertrain", "\"steam\""),
+            ("air.own_rise_window_s", "0"),
+            ("road.mounting_moved_deg", "180"),
+            ("road.mounting_memory_s", "0"),
+            ("thermal.range_m", "[12.0, 4.0]"),
+            ("thermal.field_deg", "[55.0, 180.0]"),
+            ("thermal.person_area_m2", "[4.0, 0.4]"),
+            ("thermal.sky_clearness", "1.5"),
+        ] {
+            let (table, name) = key.split_once('.').unwrap();
+            let text = message(&format!("[{table}]\n{name} = {value}"));
+            // A word that is none is named by the reader of TOML, all others by their key.
+            assert!(text.contains(if value.contains('"') { value.trim_matches('"') } else { key }), "{text}");
+        }
     }
 
     #[test]

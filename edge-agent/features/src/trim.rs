@@ -13,13 +13,15 @@ pub struct Trim {
     profile: TrimProfile,
     waiting: VecDeque<(Option<f64>, Sample)>,
     trimmed: u64,
+    /// Travel at which the round began, metres; none until its first sample with a position.
+    begin_m: Option<f64>,
 }
 
 impl Trim {
     /// Nothing waits yet.
     #[must_use]
     pub fn new(profile: TrimProfile) -> Self {
-        Self { profile, waiting: VecDeque::new(), trimmed: 0 }
+        Self { profile, waiting: VecDeque::new(), trimmed: 0, begin_m: Some(0.0) }
     }
 
     /// Samples that stayed on board.
@@ -28,10 +30,22 @@ impl Trim {
         self.trimmed
     }
 
-    /// Takes a sample; `odometer_m` is its travel since the start of the round, nothing where it holds no position. A
+    /// Other lengths, also for what waits.
+    pub fn set_profile(&mut self, profile: TrimProfile) {
+        self.profile = profile;
+    }
+
+    /// Nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes a sample; `odometer_m` is its travel since the start of the boot, nothing where it holds no position. A
     /// sample without a position betrays no place: it waits in its turn and is never trimmed.
     pub fn push(&mut self, sample: Sample, odometer_m: Option<f64>) {
-        if odometer_m.is_some_and(|odometer| odometer < self.profile.first_m) {
+        let from_begin_m = odometer_m.map(|odometer| odometer - *self.begin_m.get_or_insert(odometer));
+        if from_begin_m.is_some_and(|travel_m| travel_m < self.profile.first_m) {
             self.trimmed += 1;
             return;
         }
@@ -53,6 +67,12 @@ impl Trim {
                 return;
             }
         }
+    }
+
+    /// The round is interrupted, as it is where working hours end: it ends here, and the next sample begins another one.
+    pub fn interrupt(&mut self, out: &mut Vec<Sample>) {
+        self.finish(out);
+        self.begin_m = None;
     }
 
     /// End of the round: what waits with a position stays on board, unless no end is trimmed.
@@ -111,6 +131,23 @@ mod tests {
         assert_eq!((out.len(), trim.trimmed()), (0, 15));
         trim.release(900.0, &mut out);
         assert_eq!(out.len(), 10);
+    }
+
+    #[test]
+    fn an_interruption_is_an_end_and_a_start() {
+        let mut trim = Trim::new(TrimProfile { first_m: 100.0, last_m: 50.0, hold_max: 1_000 });
+        let mut out = Vec::new();
+        for (from, to) in [(0, 1_000), (4_000, 5_000)] {
+            for metre in (from..=to).step_by(10) {
+                trim.push(sample(metre), Some(metre as f64));
+                trim.release(metre as f64, &mut out);
+            }
+            trim.interrupt(&mut out);
+            assert!(trim.is_empty());
+        }
+        let kept: Vec<i64> = out.iter().filter_map(|sample| sample.get(ids::TICK_US)).collect();
+        assert_eq!(kept, (100..=950).step_by(10).chain((4_100..=4_950).step_by(10)).collect::<Vec<_>>());
+        assert_eq!(kept.len() as u64 + trim.trimmed(), 202);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 
-use tournee_features::VehicleProfile;
 use tournee_features::mobile::parse::{Report, Unparseable, parse};
 use tournee_features::mobile::{Cesq, Domain, LineSplitter, MobileStage, Status, mapping};
+use tournee_features::{VehicleProfile, ids};
 
 use Domain::{Circuit as Cs, Eps, FiveG, Packet as Ps};
 
@@ -208,6 +208,36 @@ fn every_registration_reads_as_the_standard_says() {
             .collect();
         assert_eq!(found, *expected, "{line}: {text:?}");
     }
+}
+
+/// A modem without a serving cell command: the row takes area and cell from the registration, the area only where it is a
+/// tracking area.
+#[test]
+fn every_registration_that_answers_gives_its_row() {
+    let Some(replies) = replies() else { return };
+    let (mut areas, mut rows) = (0, 0);
+    for (line, expected) in REGISTRATIONS {
+        let (_, text) = replies.iter().find(|(at, _)| at == line).unwrap();
+        let mut stage = MobileStage::new(VehicleProfile::default().mobile);
+        for wire in lines(text) {
+            assert_eq!(stage.line(0, &wire), None);
+        }
+        let row = stage.close().map(|(_, row)| row);
+        let [(domain, Some(_), stat, area, cell, _)] = expected else {
+            assert_eq!(row, None, "{line}: what comes by itself is no poll");
+            continue;
+        };
+        let row = row.unwrap();
+        let is_registered = matches!(stat, 1 | 5 | 6 | 7 | 9 | 10);
+        assert_eq!(row.get(ids::mobile::REGISTERED), Some(i64::from(is_registered)), "{line}");
+        assert_eq!(row.get(ids::mobile::CELL_ID), cell.filter(|_| is_registered), "{line}");
+        let tac = area.filter(|_| is_registered && matches!(domain, Eps | FiveG));
+        assert_eq!(row.get(ids::mobile::TAC), tac, "{line}");
+        areas += usize::from(tac.is_some());
+        rows += 1;
+    }
+    println!("{rows} rows, {areas} with a tracking area");
+    assert!(areas >= 5 && rows > areas);
 }
 
 #[test]

@@ -162,3 +162,60 @@ fn roughness_is_the_same_in_any_mounting() {
         assert!((turned / flat - 1.0).abs() < 0.002);
     }
 }
+
+/// A drive that begins with what an earlier one found.
+fn next_drive(mounting: tournee_features::road::Mounting) -> Drive {
+    let mut drive = Drive::new();
+    drive.builder.remember(mounting);
+    drive
+}
+
+fn mounting_after(seconds: f64, mounting: [f64; 3]) -> tournee_features::road::Mounting {
+    let mut drive = Drive::new();
+    drive.seconds(seconds, mounting, true);
+    *drive.builder.mounting().unwrap()
+}
+
+#[test]
+fn what_an_earlier_boot_found_is_used_from_the_start_and_improved_later() {
+    let seat = [12.0, -7.0, 40.0];
+    let found = mounting_after(600.0, seat);
+    let mut drive = next_drive(found);
+    drive.seconds(5.0, seat, true);
+    assert_eq!(drive.builder.mounting(), Some(&found));
+    drive.seconds(395.0, seat, true);
+    let later = *drive.builder.mounting().unwrap();
+    assert!(later.spans > 300 && later.spans < found.spans, "this boot's own by now: {later:?}");
+    assert!(degrees_between(&later.up, &turn([0.0, 0.0, 1.0], seat)) < 1.5);
+    assert!(degrees_between(&later.forward.unwrap(), &turn([1.0, 0.0, 0.0], seat)) < 5.0);
+    assert_eq!(drive.builder.counts().moved, 0);
+}
+
+#[test]
+fn a_box_that_was_turned_while_it_was_off_is_noticed_and_learns_anew() {
+    let found = mounting_after(600.0, [0.0, 0.0, 0.0]);
+    // By gravity within half a minute; by what the drive tells where gravity alone would not.
+    for (seat, within_s) in [([90.0, 0.0, 0.0], 30.0), ([16.0, 0.0, 0.0], 120.0)] {
+        let mut drive = next_drive(found);
+        drive.seconds(within_s, seat, true);
+        assert_eq!(drive.builder.counts().moved, 1, "{seat:?}");
+        drive.seconds(300.0, seat, true);
+        assert!(degrees_between(&drive.builder.mounting().unwrap().up, &turn([0.0, 0.0, 1.0], seat)) < 1.5, "{seat:?}");
+        assert_eq!(drive.builder.counts().moved, 1, "{seat:?}");
+    }
+}
+
+#[test]
+fn a_mounting_that_cannot_be_one_is_not_taken() {
+    let found = mounting_after(600.0, [0.0, 0.0, 0.0]);
+    let bad = [
+        tournee_features::road::Mounting { up: [0.0, 0.0, 0.5], ..found },
+        tournee_features::road::Mounting { up: [f64::NAN, 0.0, 1.0], ..found },
+        tournee_features::road::Mounting { forward: Some(found.up), ..found },
+        tournee_features::road::Mounting { up_error_rad: -1.0, ..found },
+    ];
+    for mounting in bad {
+        assert!(!mounting.is_possible());
+        assert_eq!(next_drive(mounting).builder.mounting(), None, "{mounting:?}");
+    }
+}

@@ -212,6 +212,26 @@ fn bytes_after_the_end_still_count() {
 }
 
 #[test]
+fn a_fault_of_the_vehicle_is_told_from_the_network() {
+    let now = |now_us: i64| Now { now_us, utc_day: DAY, travelled_m: 0.0, registered: None, nonce: 7 };
+    let mut probe = Probe::new(config(), Ledger::default()).unwrap();
+    assert!(probe.is_idle() && matches!(probe.poll(&now(0)), Some(Action::SendDns(_))) && !probe.is_idle());
+    // No interface: no connection.
+    probe.no_way(5);
+    assert_eq!(probe.result().map(|result| result.outcome), Some(Err(Failure::Connect)));
+    assert_eq!((probe.poll(&now(6)), probe.is_idle()), (Some(Action::Close), true));
+    // Given up before it began: no result, and the next one only after the interval and distance.
+    let mut probe = Probe::new(config(), Ledger::default()).unwrap();
+    assert!(probe.poll(&now(0)).is_some());
+    let spent = probe.ledger().spent_bytes;
+    probe.abandon(5);
+    assert!(probe.is_idle() && probe.result().is_none() && spent > 0);
+    assert_eq!((probe.poll(&now(119 * S)), probe.ledger().spent_bytes), (None, spent));
+    let later = Now { travelled_m: 500.0, ..now(120 * S) };
+    assert!(matches!(probe.poll(&later), Some(Action::SendDns(_))));
+}
+
+#[test]
 fn a_configuration_out_of_bounds_is_refused() {
     let bad: [fn(&mut ProbeConfig); 6] = [
         |config| config.path = "/a b".to_owned(),

@@ -40,6 +40,10 @@ pub struct Levels {
     pub sinr_db: Option<f64>,
     /// 2G only, dBm.
     pub rssi_dbm: Option<f64>,
+    /// The LTE anchor beside NR, dBm.
+    pub anchor_rsrp_dbm: Option<f64>,
+    /// The LTE anchor beside NR, dB.
+    pub anchor_rsrq_db: Option<f64>,
 }
 
 impl Cesq {
@@ -56,6 +60,8 @@ impl Cesq {
                 rsrq_db: of(self.ss_rsrq, mapping::nr_rsrq_db),
                 sinr_db: of(self.ss_sinr, mapping::nr_sinr_db),
                 rssi_dbm: None,
+                anchor_rsrp_dbm: of(self.rsrp, mapping::lte_rsrp_dbm),
+                anchor_rsrq_db: of(self.rsrq, mapping::lte_rsrq_db),
             };
         }
         if lte {
@@ -115,7 +121,10 @@ mod tests {
         let nr = of("99,99,255,255,255,255,66,55,71");
         assert_eq!((nr.rat, nr.rsrp_dbm, nr.rsrq_db), (Some(Rat::NrSa), Some(-101.5), Some(-10.25)));
         assert_eq!(nr.sinr_db, Some(12.25));
-        assert_eq!(of("99,99,255,255,20,50,66,55,71").rat, Some(Rat::NrNsa));
+        assert_eq!((nr.anchor_rsrp_dbm, nr.anchor_rsrq_db), (None, None));
+        let pair = of("99,99,255,255,20,50,66,55,71");
+        assert_eq!((pair.rat, pair.rsrp_dbm), (Some(Rat::NrNsa), Some(-101.5)));
+        assert_eq!((pair.anchor_rsrp_dbm, pair.anchor_rsrq_db), (Some(-90.5), Some(-9.75)));
         assert_eq!(of("99,99,255,255,20,50,255,255,255").rsrp_dbm, Some(-90.5));
         let umts = of("99,99,95,40,255,255");
         assert_eq!((umts.rat, umts.rsrp_dbm), (Some(Rat::Umts), None));

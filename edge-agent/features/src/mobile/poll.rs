@@ -4,7 +4,7 @@ use tournee_payload::{Sample, Stream};
 
 use super::cesq::Cesq;
 use super::parse::{Cell, Rat, Report, State};
-use super::registration::Registration;
+use super::registration::{Domain, Registration};
 use crate::{flags, ids};
 
 #[derive(Clone, Debug, Default)]
@@ -77,6 +77,8 @@ impl Poll {
             bits |= flags::MOBILE_NR_WITHOUT_VALUES;
         }
         let serving = with_levels.or(self.lte).or(self.other);
+        // Where the anchor is itself what the row tells of, it is not told twice.
+        let anchor = self.lte.filter(|_| with_levels.is_some_and(|cell| cell.rat == Rat::NrNsa));
         let without_service = self.without_service();
         if without_service {
             bits |= flags::MOBILE_NO_SERVICE;
@@ -92,6 +94,9 @@ impl Poll {
             Some(cell) => self.put_cell(cell, &mut sample),
             None if self.state == Some(State::Search) => sample.set(ids::mobile::RAT, Some(0)),
             None => self.put_levels(&mut sample),
+        }
+        if let Some(anchor) = &anchor {
+            Self::put_anchor(anchor, &mut sample);
         }
         if sample.get(ids::mobile::OPERATOR).is_none() && !without_service {
             sample.set(ids::mobile::OPERATOR, self.operator_mccmnc);
@@ -112,11 +117,34 @@ impl Poll {
         sample.set(ids::mobile::CELL_ID, cell.cell_id.or(self.lte.and_then(|anchor| anchor.cell_id)));
         sample.set(ids::mobile::PCI, cell.pci);
         sample.set(ids::mobile::ARFCN, cell.arfcn);
+        sample.set(ids::mobile::BAND, cell.band);
+        // Nor has it a tracking area. The area of 2G and 3G is a location area, another thing.
+        let area = match cell.rat {
+            Rat::Lte | Rat::NrSa => cell.area,
+            Rat::NrNsa => self.lte.and_then(|anchor| anchor.area),
+            Rat::Gsm | Rat::Umts => None,
+        };
+        sample.set(ids::mobile::TAC, area.filter(|tac| is_tracking_area(*tac, cell.rat)));
         let levels = [
             (ids::mobile::RSRP, cell.rsrp_dbm),
             (ids::mobile::RSRQ, cell.rsrq_db),
             (ids::mobile::SINR, cell.sinr_db),
             (ids::mobile::RSSI, cell.rssi_dbm),
+        ];
+        for (id, level) in levels {
+            if let Some(level) = level {
+                sample.set_scaled(id, level);
+            }
+        }
+    }
+
+    fn put_anchor(anchor: &Cell, sample: &mut Sample) {
+        sample.set(ids::mobile::ANCHOR_PCI, anchor.pci);
+        sample.set(ids::mobile::ANCHOR_ARFCN, anchor.arfcn);
+        let levels = [
+            (ids::mobile::ANCHOR_RSRP, anchor.rsrp_dbm),
+            (ids::mobile::ANCHOR_RSRQ, anchor.rsrq_db),
+            (ids::mobile::ANCHOR_SINR, anchor.sinr_db),
         ];
         for (id, level) in levels {
             if let Some(level) = level {
@@ -133,12 +161,20 @@ impl Poll {
         let none = self.without_service().then_some(0);
         sample.set(ids::mobile::RAT, rat.map(|rat| rat as i64).or(none));
         sample.set(ids::mobile::CELL_ID, registration.and_then(|one| one.cell_id));
+        let tac = registration.and_then(|one| match one.domain {
+            Domain::Eps => one.area.filter(|tac| is_tracking_area(*tac, Rat::Lte)),
+            Domain::FiveG => one.area.filter(|tac| is_tracking_area(*tac, Rat::NrSa)),
+            Domain::Circuit | Domain::Packet => None,
+        });
+        sample.set(ids::mobile::TAC, tac);
         let offset = self.cabin_offset_db;
         let values = [
             (ids::mobile::RSRP, levels.rsrp_dbm.map(|dbm| dbm + offset)),
             (ids::mobile::RSRQ, levels.rsrq_db),
             (ids::mobile::SINR, levels.sinr_db),
             (ids::mobile::RSSI, levels.rssi_dbm.map(|dbm| dbm + offset)),
+            (ids::mobile::ANCHOR_RSRP, levels.anchor_rsrp_dbm.map(|dbm| dbm + offset)),
+            (ids::mobile::ANCHOR_RSRQ, levels.anchor_rsrq_db),
         ];
         for (id, level) in values {
             if let Some(level) = level {
@@ -146,4 +182,11 @@ impl Poll {
             }
         }
     }
+}
+
+/// Whether an area code names one: 16 bits on LTE, 24 on NR; all zeros, and the last but one, are reserved for "no valid
+/// area". 3GPP TS 23.003 §19.4.2.3 and §28.6.
+fn is_tracking_area(tac: i64, rat: Rat) -> bool {
+    let reserved = if rat == Rat::NrSa { 0xFF_FFFE } else { 0xFFFE };
+    (1..=reserved + 1).contains(&tac) && tac != reserved
 }

@@ -30,7 +30,7 @@ pub struct RoadWindow {
     /// Largest absolute vertical acceleration.
     pub peak_mps2: Option<f64>,
     /// Power of the prediction error (see [`ppe`](super::ppe)) brought to the same speed: the second measure, which needs
-    /// no vertical. Empty when a gate is closed, and below 75 samples a second. The payload has no field for it.
+    /// no vertical. Empty when a gate is closed, and below 75 samples a second.
     pub ppe_m2ps4: Option<f64>,
     /// Samples that count.
     pub samples: u64,
@@ -62,7 +62,7 @@ pub struct RoadEvent {
     /// Bits of [`flags`](crate::flags).
     pub flags: u32,
     /// What the sensor said around the peak, for whoever checks the event: a quarter of a second on both sides, less at
-    /// a hole. The payload has no field for it; it stays on board.
+    /// a hole. It is never sent: [`EventWindow`] stays on board.
     pub raw: Vec<RawSample>,
     pub(super) travel_m: f64,
 }
@@ -74,6 +74,15 @@ pub struct RawSample {
     pub offset_us: i32,
     /// Acceleration in the sensor's axes, gravity included.
     pub a_mps2: [f32; 3],
+}
+
+/// An event whose row was kept, with what the sensor said around its peak; for whoever checks the event on board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventWindow {
+    /// The row of the event as it goes to the spool: time, place, peak.
+    pub sample: Sample,
+    /// See [`RoadEvent::raw`].
+    pub raw: Vec<RawSample>,
 }
 
 /// What comes out.
@@ -114,8 +123,12 @@ impl RoadWindow {
     pub fn row(&self) -> Sample {
         let mut sample = Sample::new(Stream::Road);
         sample.set_scaled(ids::road::LENGTH, self.length_m);
-        let values =
-            [(ids::road::RMS, self.rms_mps2), (ids::road::ROUGH, self.rough_mps2), (ids::road::PEAK, self.peak_mps2)];
+        let values = [
+            (ids::road::RMS, self.rms_mps2),
+            (ids::road::ROUGH, self.rough_mps2),
+            (ids::road::PEAK, self.peak_mps2),
+            (ids::road::PPE, self.ppe_m2ps4),
+        ];
         for (id, value) in values {
             if let Some(value) = value {
                 sample.set_scaled(id, value);

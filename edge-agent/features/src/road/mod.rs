@@ -14,7 +14,7 @@ pub mod ppe;
 pub mod quarter_car;
 mod window;
 
-pub use items::{RawSample, RoadCounts, RoadEvent, RoadItem, RoadWindow};
+pub use items::{EventWindow, RawSample, RoadCounts, RoadEvent, RoadItem, RoadWindow};
 pub use mounting::Mounting;
 pub use window::WindowBuilder;
 

@@ -6,11 +6,16 @@
 //! `mean a = g up + (dv/dt) forward + (v dψ/dt) left + rest`
 //!
 //! Gravity alone, followed slowly, would lean over whenever the vehicle brakes (0.15 g for some seconds: up to 8°).
-//! Known only when the standard errors say so; forgotten when the sensor is moved.
+//! Known only when the standard errors say so; forgotten when the sensor is moved. What an earlier boot found is used from
+//! the start, for as long as gravity and what this boot finds do not contradict it. Its limits are the `mounting_` keys of
+//! the vehicle profile.
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::geo;
+use crate::profile::RoadProfile;
 
 /// Shortest span between two fixes that is used: finer, the noise of the speeds would rule.
 const SPAN_MIN_US: i64 = 900_000;
@@ -24,26 +29,17 @@ const KNOT_US: i64 = 50_000;
 const KNOTS_MAX: usize = 512;
 /// Fixes that may wait for the acceleration around them.
 const FIXES_MAX: usize = 64;
-/// Stretches before anything is said. [D]
-const SPANS_MIN: u32 = 30;
-/// Largest standard error of "up": it costs 0.02 % of the vertical and lets 2 % of braking into it. [D]
-const UP_ERROR_MAX_RAD: f64 = 0.02;
-/// Largest standard error of "forward", and largest departure from a right angle to "up". [D]
-const FORWARD_ERROR_MAX_RAD: f64 = 0.1;
 /// The change of speed in the sensor over that of the receiver; outside, one of the two is wrong. [D]
 const GAIN: std::ops::RangeInclusive<f64> = 0.7..=1.3;
 /// Stretches that wait before they count: a sensor that is being moved is noticed before they do. [D]
 const PROBATION: usize = 10;
-/// Weight of the past at every stretch: what happened an hour of driving ago counts a third. [D]
-const REMEMBERED: f64 = 1.0 - 1.0 / 3_600.0;
 /// No sensor of a vehicle says more than this. [D]
 const ABSURD_MPS2: f64 = 1e4;
-/// Gravity this far from "up" for this long: the sensor was moved. Braking at 0.2 g on a slope of 12 % is 18°. [D]
-const MOVED_COS: f64 = 0.906; // 25°
-const MOVED_US: i64 = 20_000_000;
+/// What this boot found is held against what was kept from this many times the least stretches on. [D]
+const COMPARED_TIMES: u32 = 2;
 
 /// The vehicle's axes in those of the sensor, each of length 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mounting {
     /// Away from the road.
     pub up: [f64; 3],
@@ -63,6 +59,17 @@ impl Mounting {
     pub fn left(&self) -> Option<[f64; 3]> {
         self.forward.map(|forward| cross(&self.up, &forward))
     }
+
+    /// Whether it can be one: directions of length 1 at a right angle, give or take what is allowed when one is found. For
+    /// what was read from a file.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        let is_unit = |v: &[f64; 3]| (dot(v, v) - 1.0).abs() < 1e-3;
+        is_unit(&self.up)
+            && self.up_error_rad >= 0.0
+            && self.forward_error_rad >= 0.0
+            && self.forward.is_none_or(|forward| is_unit(&forward) && dot(&forward, &self.up).abs() < 0.2)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +88,40 @@ struct Span {
     mean: [f64; 3],
 }
 
+/// The keys of the profile, as they are used.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    spans_min: u32,
+    up_error_rad: f64,
+    forward_error_rad: f64,
+    /// Weight of the past at every stretch.
+    remembered: f64,
+    trusted_spans: u32,
+    moved_cos: f64,
+    moved_us: i64,
+    turned_cos: f64,
+}
+
+impl Limits {
+    fn new(profile: &RoadProfile) -> Self {
+        Self {
+            spans_min: profile.mounting_spans_min,
+            up_error_rad: profile.mounting_up_error_max_deg.to_radians(),
+            forward_error_rad: profile.mounting_forward_error_max_deg.to_radians(),
+            // A stretch is about a second.
+            remembered: 1.0 - 1.0 / profile.mounting_memory_s.max(1.0),
+            trusted_spans: profile.mounting_trusted_spans,
+            moved_cos: profile.mounting_moved_deg.to_radians().cos(),
+            moved_us: (profile.mounting_moved_s * 1e6) as i64,
+            turned_cos: profile.mounting_turned_deg.to_radians().cos(),
+        }
+    }
+}
+
 /// Finds the mounting from samples and fixes of one clock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Estimator {
+    limits: Limits,
     integral: [f64; 3],
     last: Option<(i64, [f64; 3])>,
     /// Time and integral of acceleration up to it.
@@ -92,11 +130,40 @@ pub struct Estimator {
     probation: VecDeque<Span>,
     sums: Sums,
     found: Option<Mounting>,
+    /// What an earlier boot found, until this one knows better.
+    kept: Option<Mounting>,
+    /// It was found to be another's, and nobody was told yet.
+    turned: bool,
     leaning_since_us: Option<i64>,
     moved: u64,
 }
 
 impl Estimator {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(profile: &RoadProfile) -> Self {
+        Self {
+            limits: Limits::new(profile),
+            integral: [0.0; 3],
+            last: None,
+            knots: VecDeque::new(),
+            fixes: VecDeque::new(),
+            probation: VecDeque::new(),
+            sums: Sums::default(),
+            found: None,
+            kept: None,
+            turned: false,
+            leaning_since_us: None,
+            moved: 0,
+        }
+    }
+
+    /// Takes what an earlier boot found; before the first sample. What cannot be one is left.
+    pub fn remember(&mut self, mounting: Mounting) {
+        self.kept = Some(mounting).filter(Mounting::is_possible);
+        self.found = self.kept;
+    }
+
     /// The mounting, once it is known.
     #[must_use]
     pub fn mounting(&self) -> Option<&Mounting> {
@@ -161,12 +228,36 @@ impl Estimator {
             if self.probation.len() > PROBATION
                 && let Some(span) = self.probation.pop_front()
             {
-                self.sums.add(&span);
+                self.sums.add(&span, self.limits.remembered);
                 used = true;
             }
         }
         if used {
-            self.found = self.sums.solve();
+            self.conclude();
+        }
+    }
+
+    /// What this boot found and what was kept make what is known.
+    fn conclude(&mut self) {
+        let fresh = self.sums.solve(&self.limits);
+        let (Some(fresh), Some(kept)) = (fresh, self.kept) else {
+            self.found = fresh.or(self.kept);
+            return;
+        };
+        let is_enough = fresh.spans >= self.limits.spans_min.saturating_mul(COMPARED_TIMES);
+        if is_enough && dot(&fresh.up, &kept.up) < self.limits.turned_cos {
+            // Turned while nobody looked, by less than gravity alone would tell.
+            self.kept = None;
+            self.turned = true;
+            self.moved += 1;
+            self.found = Some(fresh);
+        } else if fresh.spans >= self.limits.trusted_spans {
+            let forward = fresh.forward.or(kept.forward);
+            let forward_error_rad =
+                if fresh.forward.is_some() { fresh.forward_error_rad } else { kept.forward_error_rad };
+            self.found = Some(Mounting { forward, forward_error_rad, ..fresh });
+        } else {
+            self.found = Some(kept);
         }
     }
 
@@ -211,30 +302,32 @@ impl Estimator {
     #[must_use]
     pub fn agreed_up(&self, gravity: &[f64; 3]) -> Option<[f64; 3]> {
         let up = self.found.as_ref()?.up;
-        agree(gravity, &up).then_some(up)
+        agree(gravity, &up, self.limits.moved_cos).then_some(up)
     }
 
     /// Compares slowly followed gravity with the mounting; says whether the sensor was moved, which forgets it.
     pub fn is_moved(&mut self, t_us: i64, gravity: &[f64; 3]) -> bool {
         let Some(mounting) = &self.found else { return false };
-        if agree(gravity, &mounting.up) {
+        if agree(gravity, &mounting.up, self.limits.moved_cos) {
             self.leaning_since_us = None;
-            return false;
+            return std::mem::take(&mut self.turned);
         }
         self.probation.clear();
-        if t_us.saturating_sub(*self.leaning_since_us.get_or_insert(t_us)) < MOVED_US {
+        if t_us.saturating_sub(*self.leaning_since_us.get_or_insert(t_us)) < self.limits.moved_us {
             return false;
         }
         self.leaning_since_us = None;
         self.found = None;
+        self.kept = None;
+        self.turned = false;
         self.sums = Sums::default();
         self.moved += 1;
         true
     }
 }
 
-fn agree(gravity: &[f64; 3], up: &[f64; 3]) -> bool {
-    dot(gravity, up) >= MOVED_COS * dot(gravity, gravity).sqrt()
+fn agree(gravity: &[f64; 3], up: &[f64; 3], least_cos: f64) -> bool {
+    dot(gravity, up) >= least_cos * dot(gravity, gravity).sqrt()
 }
 
 /// Sums of the three regressions.
@@ -252,10 +345,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, span: &Span) {
+    fn add(&mut self, span: &Span, remembered: f64) {
         self.spans = self.spans.saturating_add(1);
         let past = self.normal.iter_mut().chain(&mut self.right).flatten().chain(&mut self.squares);
-        past.chain([&mut self.weight]).for_each(|sum| *sum *= REMEMBERED);
+        past.chain([&mut self.weight]).for_each(|sum| *sum *= remembered);
         self.weight += 1.0;
         for (row, x) in self.normal.iter_mut().zip(&span.regressors) {
             for (sum, y) in row.iter_mut().zip(&span.regressors) {
@@ -270,8 +363,8 @@ impl Sums {
         }
     }
 
-    fn solve(&self) -> Option<Mounting> {
-        if self.spans < SPANS_MIN {
+    fn solve(&self, limits: &Limits) -> Option<Mounting> {
+        if self.spans < limits.spans_min {
             return None;
         }
         // A drive without any turn has no third equation: a grain of prior keeps the others solvable.
@@ -297,7 +390,7 @@ impl Sums {
             (2.0 * variance * share.max(0.0)).sqrt() / length
         };
         let up_error_rad = error(0, length);
-        if up_error_rad.is_nan() || up_error_rad > UP_ERROR_MAX_RAD {
+        if up_error_rad.is_nan() || up_error_rad > limits.up_error_rad {
             return None;
         }
         let slope = fitted.map(|[_, forward, _]| forward);
@@ -306,9 +399,9 @@ impl Sums {
             [0, 1, 2].map(|n: usize| slope.get(n).copied().unwrap_or(0.0) - lean * up.get(n).copied().unwrap_or(0.0));
         // A vehicle that speeds up squats a little: some of it in "up" is right.
         let found =
-            unit(&level).filter(|(_, gain)| GAIN.contains(gain) && lean.abs() <= FORWARD_ERROR_MAX_RAD * 3.0 * gain);
+            unit(&level).filter(|(_, gain)| GAIN.contains(gain) && lean.abs() <= limits.forward_error_rad * 3.0 * gain);
         let forward = found.map(|(forward, gain)| (forward, error(1, gain)));
-        let forward = forward.filter(|(_, error)| *error <= FORWARD_ERROR_MAX_RAD);
+        let forward = forward.filter(|(_, error)| *error <= limits.forward_error_rad);
         Some(Mounting {
             up,
             up_error_rad,

@@ -66,6 +66,7 @@ impl WindowBuilder {
             hole_us: (profile.hole_max_s * 1e6) as i64,
             block_us: ((profile.event_window_s / 2.0) * 1e6) as i64,
             scorer: Scorer::new(&profile),
+            mounting: Estimator::new(&profile),
             profile,
             rate_hz: None,
             start: Vec::with_capacity(START_SAMPLES),
@@ -76,7 +77,6 @@ impl WindowBuilder {
             block_start_us: None,
             peaks: VecDeque::new(),
             motion: Motion::default(),
-            mounting: Estimator::default(),
             moved: false,
             scores: VecDeque::new(),
             scores_until_us: i64::MIN,
@@ -101,6 +101,12 @@ impl WindowBuilder {
     #[must_use]
     pub fn counts(&self) -> RoadCounts {
         RoadCounts { moved: self.mounting.moved(), ..self.counts }
+    }
+
+    /// Takes what an earlier boot found of the mounting; before the first sample. It is used while gravity and this drive
+    /// agree with it.
+    pub fn remember(&mut self, mounting: Mounting) {
+        self.mounting.remember(mounting);
     }
 
     /// How the sensor sits in the vehicle, once the drive has told.

@@ -1,5 +1,7 @@
 //! Facade rows: frames from chunks, statistics per side, condition gates.
 
+pub mod mask;
+pub mod radiation;
 pub mod strip;
 pub mod sun;
 
@@ -9,6 +11,7 @@ use tournee_payload::{Sample, Stream};
 use crate::flags::{self, gate};
 use crate::ids;
 use crate::profile::ThermalProfile;
+use mask::OwnVehicle;
 use strip::{DEAD, PIXELS};
 
 const CHUNK: usize = tournee_link::THERMAL_CHUNK_MAX;
@@ -29,6 +32,7 @@ struct Frame {
 pub struct ThermalStage {
     profile: ThermalProfile,
     frames: [Option<Frame>; CAMERAS],
+    own: [OwnVehicle; CAMERAS],
     dropped_frames: u64,
     bad_chunks: u64,
 }
@@ -37,7 +41,7 @@ impl ThermalStage {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(profile: ThermalProfile) -> Self {
-        Self { profile, frames: [None, None], dropped_frames: 0, bad_chunks: 0 }
+        Self { profile, frames: [None, None], own: Default::default(), dropped_frames: 0, bad_chunks: 0 }
     }
 
     /// Frames that lacked a chunk.
@@ -52,8 +56,15 @@ impl ThermalStage {
         self.bad_chunks
     }
 
-    /// Takes a chunk; a complete frame becomes a row. Its gate still lacks what depends on time and place.
-    pub fn chunk(&mut self, tick_us: i64, chunk: &Thermal, ambient_degc: Option<f64>) -> Option<(i64, Sample)> {
+    /// Takes a chunk; a complete frame becomes a row. Its gate still lacks what depends on time and place. `speed_mps`: of
+    /// the vehicle now, none where it is not known.
+    pub fn chunk(
+        &mut self,
+        tick_us: i64,
+        chunk: &Thermal,
+        ambient_degc: Option<f64>,
+        speed_mps: Option<f64>,
+    ) -> Option<(i64, Sample)> {
         let number = usize::from(chunk.chunk);
         let Some(slot) = self.frames.get_mut(usize::from(chunk.camera)) else {
             self.bad_chunks += 1;
@@ -82,7 +93,12 @@ impl ThermalStage {
             return None;
         }
         let frame = slot.take()?;
-        Some((frame.tick_us, self.row(chunk.camera, &frame.pixels, ambient_degc)))
+        let own = self.own.get_mut(usize::from(chunk.camera))?;
+        if let Some(ambient) = ambient_degc {
+            let is_moving = speed_mps.is_some_and(|speed| speed * 3.6 >= self.profile.speed_min_kmh);
+            own.see(&frame.pixels, ambient, is_moving, &self.profile);
+        }
+        Some((frame.tick_us, row(chunk.camera, &frame.pixels, ambient_degc, own, &self.profile)))
     }
 
     /// Forgets open frames at the end of a boot.
@@ -91,43 +107,61 @@ impl ThermalStage {
             self.dropped_frames += u64::from(slot.take().is_some());
         }
     }
+}
 
-    fn row(&self, camera: u8, pixels: &[i16; PIXELS], ambient_degc: Option<f64>) -> Sample {
-        let result = strip::reduce(pixels, ambient_degc, &self.profile);
-        let mut sample = Sample::new(Stream::Thermal);
-        let mut bits = 0;
-        let mut gates = 0;
-        sample.set(ids::thermal::SIDE, Some(i64::from(camera)));
-        sample.set(ids::thermal::PIXELS, Some(result.pixels));
-        sample.set(ids::thermal::MASKED, Some(result.masked));
-        if let Some(median) = result.median_degc {
-            sample.set_scaled(ids::thermal::FACADE, median);
-        }
-        if let Some(p90) = result.p90_degc {
-            sample.set_scaled(ids::thermal::FACADE_P90, p90);
-        }
-        match ambient_degc {
-            Some(ambient) => {
-                sample.set_scaled(ids::thermal::AMBIENT, ambient);
-                if let Some(median) = result.median_degc {
-                    sample.set_scaled(ids::thermal::DELTA, median - ambient);
-                }
-                if ambient > self.profile.ambient_max_degc {
-                    gates |= gate::AMBIENT_WARM;
-                }
-            }
-            None => {
-                bits |= flags::THERMAL_NO_AMBIENT;
-                gates |= gate::NO_AMBIENT;
-            }
-        }
-        if result.pixels < self.profile.pixels_min {
-            gates |= gate::FEW_PIXELS;
-        }
-        sample.set(ids::thermal::GATE, Some(i64::from(gates)));
-        sample.set(ids::FLAGS, Some(i64::from(bits)));
-        sample
+fn row(
+    camera: u8,
+    pixels: &[i16; PIXELS],
+    ambient_degc: Option<f64>,
+    own: &OwnVehicle,
+    profile: &ThermalProfile,
+) -> Sample {
+    let result = strip::reduce(pixels, ambient_degc, own, profile);
+    let mut sample = Sample::new(Stream::Thermal);
+    let mut bits = 0;
+    let mut gates = 0;
+    let counts = [
+        (ids::thermal::SIDE, i64::from(camera)),
+        (ids::thermal::PIXELS, result.pixels),
+        (ids::thermal::MASKED, result.masked()),
+        (ids::thermal::MASKED_SKY, result.sky),
+        (ids::thermal::MASKED_PERSON, result.person),
+        (ids::thermal::MASKED_EXHAUST, result.exhaust),
+    ];
+    for (id, count) in counts {
+        sample.set(id, Some(count));
     }
+    let temperatures = [
+        (ids::thermal::FACADE, result.median_degc),
+        (ids::thermal::FACADE_P90, result.p90_degc),
+        (ids::thermal::REFLECTED, result.reflected_degc),
+        (ids::thermal::AMBIENT, ambient_degc),
+        (ids::thermal::DELTA, result.median_degc.zip(ambient_degc).map(|(median, ambient)| median - ambient)),
+    ];
+    for (id, value) in temperatures {
+        if let Some(value) = value {
+            sample.set_scaled(id, value);
+        }
+    }
+    match ambient_degc {
+        Some(ambient) if ambient > profile.ambient_max_degc => {
+            gates |= gate::AMBIENT_WARM;
+            if ambient <= profile.ambient_marginal_degc {
+                gates |= gate::AMBIENT_MARGINAL;
+            }
+        }
+        Some(_) => {}
+        None => {
+            bits |= flags::THERMAL_NO_AMBIENT;
+            gates |= gate::NO_AMBIENT;
+        }
+    }
+    if result.pixels < profile.pixels_min {
+        gates |= gate::FEW_PIXELS;
+    }
+    sample.set(ids::thermal::GATE, Some(i64::from(gates)));
+    sample.set(ids::FLAGS, Some(i64::from(bits)));
+    sample
 }
 
 /// The gate bits that time, place and speed decide.
@@ -169,9 +203,9 @@ mod tests {
     fn six_chunks_are_a_row() {
         let mut stage = ThermalStage::new(VehicleProfile::default().thermal);
         for number in 0..5 {
-            assert_eq!(stage.chunk(100 + i64::from(number), &chunk(1, 7, number), Some(1.0)), None);
+            assert_eq!(stage.chunk(100 + i64::from(number), &chunk(1, 7, number), Some(1.0), Some(5.0)), None);
         }
-        let (tick, row) = stage.chunk(105, &chunk(1, 7, 5), Some(1.0)).unwrap();
+        let (tick, row) = stage.chunk(105, &chunk(1, 7, 5), Some(1.0), Some(5.0)).unwrap();
         assert_eq!(tick, 100);
         assert_eq!(row.get(ids::thermal::SIDE), Some(1));
         assert_eq!(row.get(ids::thermal::FACADE), Some(400));
@@ -183,15 +217,15 @@ mod tests {
     fn a_missing_chunk_drops_the_frame() {
         let mut stage = ThermalStage::new(VehicleProfile::default().thermal);
         for number in [0, 1, 3, 4, 5] {
-            assert_eq!(stage.chunk(0, &chunk(0, 1, number), Some(1.0)), None);
+            assert_eq!(stage.chunk(0, &chunk(0, 1, number), Some(1.0), Some(5.0)), None);
         }
         for number in 0..5 {
-            assert_eq!(stage.chunk(0, &chunk(0, 2, number), Some(1.0)), None);
+            assert_eq!(stage.chunk(0, &chunk(0, 2, number), Some(1.0), Some(5.0)), None);
         }
-        assert!(stage.chunk(0, &chunk(0, 2, 5), Some(1.0)).is_some());
+        assert!(stage.chunk(0, &chunk(0, 2, 5), Some(1.0), Some(5.0)).is_some());
         assert_eq!(stage.dropped_frames(), 1);
-        stage.chunk(0, &chunk(2, 1, 0), None);
-        stage.chunk(0, &chunk(0, 1, 6), None);
+        stage.chunk(0, &chunk(2, 1, 0), None, None);
+        stage.chunk(0, &chunk(0, 1, 6), None, None);
         assert_eq!(stage.bad_chunks(), 2);
     }
 

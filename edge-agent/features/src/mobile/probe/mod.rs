@@ -106,6 +106,21 @@ impl Probe {
         self.results.pop_front()
     }
 
+    /// Whether no probe is under way: nothing is open, nothing is waited for.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle) && self.actions.is_empty()
+    }
+
+    /// Gives up the probe that is under way as if it had not begun: the fault is the vehicle's own and says nothing about the
+    /// network. What was spent stays spent, and the next one comes after the interval.
+    pub fn abandon(&mut self, now_us: i64) {
+        self.clock(now_us);
+        self.phase = Phase::Idle;
+        self.connected = false;
+        self.actions.clear();
+    }
+
     /// What a probe may cost at the most, with a repeated question and the longest answers that are read.
     #[must_use]
     pub fn reserve_bytes(&self) -> u64 {
@@ -195,6 +210,16 @@ impl Probe {
             Phase::Idle => {}
             Phase::Resolving { .. } => self.end(Err(Failure::DnsSilent)),
             Phase::Connecting { .. } => self.end(Err(Failure::Connect)),
+            Phase::Waiting { .. } => self.end(Err(Failure::Ended)),
+        }
+    }
+
+    /// This machine has no interface, address or route to send over: no connection, whatever was to be sent.
+    pub fn no_way(&mut self, now_us: i64) {
+        self.clock(now_us);
+        match self.phase {
+            Phase::Idle => {}
+            Phase::Resolving { .. } | Phase::Connecting { .. } => self.end(Err(Failure::Connect)),
             Phase::Waiting { .. } => self.end(Err(Failure::Ended)),
         }
     }
