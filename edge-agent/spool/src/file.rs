@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
+use crate::aside;
 use crate::check;
 use crate::config::SpoolConfig;
 use crate::error::{SpoolError, is_damage};
@@ -37,7 +38,8 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
     }
     match try_open(path, config, new_epoch) {
         Ok((connection, epoch, created)) => {
-            Ok((connection, OpenReport { epoch, created, set_aside: None, damage: None, nth_set_aside: 0 }))
+            let aside = aside::bound(path, config.max_bytes);
+            Ok((connection, OpenReport { epoch, created, set_aside: None, damage: None, nth_set_aside: 0, aside }))
         }
         Err(Trouble::Refused(error)) => Err(named(error, path)),
         Err(Trouble::Damaged(damage)) => renew(path, config, new_epoch, damage),
@@ -51,12 +53,19 @@ pub(crate) fn renew(
     new_epoch: u64,
     damage: String,
 ) -> Result<(Connection, OpenReport), SpoolError> {
-    let (aside, nth) = set_aside(path)?;
-    tracing::error!(file = %aside.display(), damage, "spool set aside, a new epoch begins");
+    let (set_aside, nth) = set_aside(path)?;
+    tracing::error!(file = %set_aside.display(), damage, "spool set aside, a new epoch begins");
+    let aside = aside::bound(path, config.max_bytes);
     match try_open(path, config, another_epoch(new_epoch, nth)) {
         Ok((connection, epoch, created)) => {
-            let report =
-                OpenReport { epoch, created, set_aside: Some(aside), damage: Some(damage), nth_set_aside: nth };
+            let report = OpenReport {
+                epoch,
+                created,
+                set_aside: Some(set_aside),
+                damage: Some(damage),
+                nth_set_aside: nth,
+                aside,
+            };
             Ok((connection, report))
         }
         Err(Trouble::Refused(error)) => Err(named(error, path)),
@@ -151,21 +160,14 @@ fn try_open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<(Connec
     Ok((connection, epoch, created))
 }
 
-/// Renames the file and its log to the first free `.damaged-<n>`.
+/// Renames the file and its log to the next `.damaged-<n>`.
 fn set_aside(path: &Path) -> Result<(PathBuf, u32), SpoolError> {
-    let with = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let nth = (1..u32::MAX).find(|n| !with(&format!(".damaged-{n}")).exists()).unwrap_or(u32::MAX);
-    let aside = with(&format!(".damaged-{nth}"));
+    let nth = aside::next_number(path);
+    let aside = aside::name(path, nth);
     let failed = |cause| SpoolError::File { path: path.to_owned(), cause };
     std::fs::rename(path, &aside).map_err(failed)?;
     for log in ["-wal", "-shm"] {
-        let mut target = aside.as_os_str().to_owned();
-        target.push(log);
-        match std::fs::rename(with(log), target) {
+        match std::fs::rename(aside::with(path, log), aside::with(&aside, log)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }

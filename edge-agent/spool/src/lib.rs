@@ -18,6 +18,7 @@
 //! Sequence numbers of samples that were buffered but never committed are given again after a crash. That is sound:
 //! nothing leaves this crate before it is committed, so nobody has seen them.
 
+mod aside;
 mod books;
 mod check;
 mod config;
@@ -34,9 +35,11 @@ mod reserve;
 mod shed;
 mod spool;
 mod store;
+mod view;
 mod write;
 
 pub use config::SpoolConfig;
 pub use error::SpoolError;
-pub use report::{AckOutcome, GapReason, LinePosition, NewEpoch, OpenReport, Pending, SealedBatch};
+pub use report::{AckOutcome, AsideReport, GapReason, LinePosition, NewEpoch, OpenReport, Pending, SealedBatch};
 pub use spool::Spool;
+pub use view::{SpoolView, SpoolViewError, StoredStream};

@@ -68,7 +68,7 @@ pub(crate) fn put(row: &mut Vec<u8>, piece: &[u8]) {
 }
 
 /// The encoded batches of a row; ends early where the lengths make no sense.
-fn pieces(mut row: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn pieces(mut row: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (len, rest) = row.split_first_chunk::<4>()?;
         let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;

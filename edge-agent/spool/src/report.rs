@@ -17,6 +17,21 @@ pub struct OpenReport {
     pub damage: Option<String>,
     /// How many files were set aside at this path, this one included; 0 when this one was sound.
     pub nth_set_aside: u32,
+    /// The files that were set aside, as they are now.
+    pub aside: AsideReport,
+}
+
+/// Files that were set aside at the path of a spool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsideReport {
+    /// Files that are there, each with its log.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that were removed just now, oldest first: at most eight are kept, and no more bytes than the cap of the spool.
+    pub removed_files: u64,
+    /// Their bytes.
+    pub removed_bytes: u64,
 }
 
 /// What a new epoch left behind.
@@ -28,6 +43,8 @@ pub struct NewEpoch {
     pub set_aside: PathBuf,
     /// Samples that wait in it, without gap rows.
     pub samples: u64,
+    /// The files that were set aside, as they are now.
+    pub aside: AsideReport,
 }
 
 /// A batch as it goes over the wire, the same bytes every time.

@@ -115,14 +115,14 @@ impl Spool {
         }
         let (connection, report) = file::renew(&self.path, &self.config, new_epoch, "an old copy".to_owned())?;
         let epoch = report.epoch;
-        let set_aside = report.set_aside.unwrap_or_default();
+        let (set_aside, aside) = (report.set_aside.unwrap_or_default(), report.aside);
         let mut fresh = Self::load(connection, self.path.clone(), self.config.clone(), epoch)?;
         fresh.append(&samples)?;
         fresh.latest_t_us = self.latest_t_us;
         fresh.next_position = self.next_position;
         fresh.lost_gap_rows = self.lost_gap_rows;
         *self = fresh;
-        Ok(NewEpoch { epoch, set_aside, samples: left })
+        Ok(NewEpoch { epoch, set_aside, samples: left, aside })
     }
 
     /// The samples in memory that are in no file, in the order of each stream.
