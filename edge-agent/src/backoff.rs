@@ -27,6 +27,11 @@ impl Backoff {
         ceiling.mul_f64(random.clamp(0.0, 1.0).max(0.0)).max(LEAST)
     }
 
+    /// Waits are no longer than this from now on.
+    pub const fn limit(&mut self, most: Duration) {
+        self.most = most;
+    }
+
     pub const fn reset(&mut self) {
         self.failures = 0;
     }

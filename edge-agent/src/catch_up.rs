@@ -29,6 +29,14 @@ impl CatchUp {
         Self { rate_bytes_per_s, burst_bytes, left_bytes: burst_bytes, filled_at: Duration::ZERO }
     }
 
+    /// Another rate from now on. What was earned or is owed stays.
+    pub fn set_rate(&mut self, rate_bytes_per_s: u64, now: Duration) {
+        self.fill(now);
+        let fresh = Self::new(rate_bytes_per_s);
+        let left_bytes = self.left_bytes.min(fresh.burst_bytes);
+        *self = Self { left_bytes, filled_at: self.filled_at, ..fresh };
+    }
+
     /// Whether the next batch may leave.
     pub fn may_send(&mut self, now: Duration) -> bool {
         self.fill(now);
@@ -74,6 +82,20 @@ mod tests {
         }
         assert_eq!(at_once, 400_000, "four seconds of the rate");
         assert_eq!(sent, 400_000 + 99 * 100_000 + 90_000);
+    }
+
+    #[test]
+    fn a_rate_can_change_and_nothing_is_earned_by_it() {
+        let mut bucket = CatchUp::new(100_000);
+        while bucket.may_send(Duration::ZERO) {
+            bucket.sent(10_000);
+        }
+        bucket.set_rate(1_000_000, Duration::ZERO);
+        assert!(!bucket.may_send(Duration::ZERO));
+        assert!(bucket.may_send(Duration::from_millis(10)), "a tenth of a second's worth");
+        bucket.set_rate(4_096, Duration::from_secs(60));
+        assert_eq!(bucket.left_bytes, bucket.burst_bytes, "never more than the burst");
+        assert_eq!(bucket.burst_bytes, 262_144);
     }
 
     #[test]

@@ -4,6 +4,9 @@ mod broker;
 mod certificate;
 mod clock;
 mod disk;
+mod modem;
+mod privacy;
+mod probe;
 mod serial;
 
 use std::fmt;
@@ -84,16 +87,20 @@ pub async fn check(config: &Path) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("config", format!("every key is accepted, box {}", config.box_id))];
     let rest = async {
         let running = status::ask(&config.status.socket_path(&config.spool.path)).await.ok().flatten();
-        let (line, disk, broker) = tokio::join!(
+        let (modem, probe, line, disk, broker) = tokio::join!(
+            modem::check(&config, running.as_ref()),
+            probe::check(&config, running.as_ref()),
             serial::check(&config.serial, running.as_ref()),
             disk::check(&config),
             broker::check(&config, running.as_ref())
         );
-        let mut findings = vec![line.finding];
+        let mut findings = vec![privacy::check(&config), line.finding];
         findings.extend(disk);
         findings.push(clock::check(line.gnss, status::now_unix_s()));
         findings.push(certificate::check(&config));
         findings.push(broker);
+        findings.extend(modem);
+        findings.extend(probe);
         findings
     };
     match tokio::time::timeout(LIMIT, rest).await {

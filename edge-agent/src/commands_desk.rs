@@ -87,6 +87,24 @@ impl CommandDesk {
         }
     }
 
+    /// Another configured sampling from now on, which has passed its check: `wanted` is the same for the box.
+    pub fn configure(&mut self, configured: SamplingSettings, wanted: BoxConfig) {
+        (self.configured, self.fallback) = (configured, wanted);
+        let (orders, why) = self.memory.line(&self.configured, self.fallback);
+        if let Some(why) = why {
+            tracing::warn!(why, "the sampling profile of a command does not fit the configuration any more");
+        }
+        self.order(orders);
+    }
+
+    fn order(&self, orders: LineOrders) {
+        self.orders.send_if_modified(|shown| {
+            let news = *shown != orders;
+            *shown = orders;
+            news
+        });
+    }
+
     /// Tries again what could not be kept.
     pub async fn retry(&mut self) -> Came {
         match self.owed.take() {
@@ -114,11 +132,7 @@ impl CommandDesk {
             self.diagnostics = diagnostics(&self.agent.borrow(), env!("CARGO_PKG_VERSION"));
         }
         let (orders, _) = self.memory.line(&self.configured, self.fallback);
-        self.orders.send_if_modified(|shown| {
-            let news = *shown != orders;
-            *shown = orders;
-            news
-        });
+        self.order(orders);
         Came::Answer
     }
 
@@ -204,6 +218,22 @@ mod tests {
         assert_eq!(desk.retry().await, Came::Answer);
         assert!(!desk.orders().borrow().collect);
         assert_eq!(desk.retry().await, Came::Nothing);
+    }
+
+    #[tokio::test]
+    async fn another_sampling_goes_to_the_line_at_once_under_what_was_commanded() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut desk = desk(&dir.path().join("spool.db"));
+        desk.take(&van(), &commands(&[(1, Order::Collection { on: false })])).await;
+        let mut orders = desk.orders();
+        orders.borrow_and_update();
+        let faster = SamplingSettings { gnss_period_ms: 200, ..SamplingSettings::default() };
+        desk.configure(faster.clone(), faster.wanted().unwrap());
+        assert!(orders.has_changed().unwrap());
+        let now = orders.borrow_and_update().clone();
+        assert_eq!((now.sampling.gnss_period_ms, now.collect), (200, false));
+        desk.configure(faster.clone(), faster.wanted().unwrap());
+        assert!(!orders.has_changed().unwrap());
     }
 
     #[tokio::test]

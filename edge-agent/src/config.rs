@@ -1,6 +1,11 @@
 //! The configuration: one TOML file, every key checked, defaults for all but three.
 
 mod calibration;
+mod modem;
+mod outlets;
+mod privacy;
+mod probe;
+mod reload;
 mod sampling;
 
 use std::net::IpAddr;
@@ -12,9 +17,13 @@ use tournee_features::VehicleProfile;
 use tournee_features::calibration::{CalibrationError, CalibrationReport, Date};
 use tournee_payload::{BoxId, BoxIdError};
 
+pub use modem::ModemSettings;
+pub use outlets::{LogSettings, MetricsSettings, StatusSettings};
+pub use privacy::{HoursSettings, PlaceSettings, PrivacySettings};
+pub use probe::ProbeSettings;
+pub(crate) use probe::{Wanted as WantedProbe, Way as ProbeWay};
+pub use reload::{HOT, ReloadError, Reloader};
 pub use sampling::SamplingSettings;
-
-use crate::status::{LogSettings, MetricsSettings, StatusSettings};
 
 /// What an agent is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,6 +42,15 @@ pub struct AgentConfig {
     /// How the box is told to sample.
     #[serde(default)]
     pub sampling: SamplingSettings,
+    /// The modem's own port.
+    #[serde(default)]
+    pub modem: ModemSettings,
+    /// The service probe.
+    #[serde(default)]
+    pub probe: ProbeSettings,
+    /// What must not be kept: when, and where.
+    #[serde(default)]
+    pub privacy: PrivacySettings,
     /// Calibration files.
     #[serde(default)]
     pub calibration: CalibrationSettings,
@@ -230,6 +248,9 @@ impl AgentConfig {
             },
             mqtt: MqttConfig::default(),
             sampling: SamplingSettings::default(),
+            modem: ModemSettings::default(),
+            probe: ProbeSettings::default(),
+            privacy: PrivacySettings::default(),
             calibration: CalibrationSettings::default(),
             profile: VehicleProfile::default(),
             status: StatusSettings::default(),
@@ -254,10 +275,15 @@ impl AgentConfig {
     /// # Errors
     /// As [`from_toml`](Self::from_toml) and [`calibrate`](Self::calibrate), and when the file cannot be read.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-        let mut config = Self::from_toml(&text)?;
+        let mut config = Self::read(path)?;
         config.calibrate(calibration::today())?;
         Ok(config)
+    }
+
+    /// Reads and checks a file, without the calibration files.
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        Self::from_toml(&text)
     }
 
     /// Reads the calibration files and puts those that hold on `today` into the profile. What was taken and what was not
@@ -291,8 +317,12 @@ impl AgentConfig {
         within("mqtt.watermark_timeout_s", self.mqtt.watermark_timeout_s, 1..=86_400)?;
         within("mqtt.ahead_batches", self.mqtt.ahead_batches as u64, 16..=65_535)?;
         self.sampling.wanted()?;
+        self.modem.dialog(&self.serial.path)?;
+        self.probe.wanted()?;
+        self.privacy.rules()?;
         self.metrics.address()?;
         self.log.is_json()?;
+        self.log.level()?;
         for (key, path) in [("serial.path", &self.serial.path), ("spool.path", &self.spool.path)] {
             if path.as_os_str().is_empty() {
                 return Err(refused(key, "\"\"", "the path of a file or device"));

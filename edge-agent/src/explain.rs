@@ -2,6 +2,10 @@
 
 use std::fmt::Write as _;
 
+use tournee_features::GATES;
+
+use crate::config::HOT;
+
 /// Key, default as TOML (none where it must be given), meaning.
 const KEYS: &[(&str, Option<&str>, &str)] = &[
     ("box_id", None, "The box: 1 to 32 of a-z, 0-9 and '-', first a letter. Also the MQTT client id."),
@@ -59,6 +63,81 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
     ("sampling.thermal_period_ms", Some("1000"), "Milliseconds between two pictures of a camera, 250 to 4000."),
     ("sampling.health_period_ms", Some("60000"), "Milliseconds between two health messages of the box, 1000 to 60000."),
     (
+        "modem.path",
+        Some("\"\""),
+        "The device of the modem's AT commands, e.g. /dev/ttyUSB2; the agent asks it itself, and lines of a modem that come \
+         over the box are then not used. Empty: none.",
+    ),
+    ("modem.baud", Some("115200"), "Bits per second, 1200 to 4000000."),
+    ("modem.round_ms", Some("1000"), "Milliseconds from one round of questions to the next, 1000 to 3600000."),
+    ("modem.answer_ms", Some("3000"), "Milliseconds that an answer may take, 100 to 60000."),
+    (
+        "modem.pause_first_ms",
+        Some("1000"),
+        "Milliseconds of the first pause when the modem is silent, 1000 to 3600000; it doubles.",
+    ),
+    ("modem.pause_most_ms", Some("60000"), "Milliseconds of the longest one, pause_first_ms to 3600000."),
+    (
+        "modem.settle_ms",
+        Some("300"),
+        "Milliseconds of quiet after the first answer, for those that come late, 0 to 10000.",
+    ),
+    ("modem.start_ms", Some("3000"), "Milliseconds that the modem needs after it has announced its start, 0 to 60000."),
+    (
+        "modem.slow_every",
+        Some("10"),
+        "Operator and other registrations are asked in every so many-th round, 1 to 3600.",
+    ),
+    (
+        "probe.host",
+        Some("\"\""),
+        "A server, by name, that the agent asks over the mobile network how well it is served. Empty: no probes.",
+    ),
+    ("probe.port", Some("80"), "Its TCP port, 1 to 65535. Plain HTTP: a probe tells nothing but that it comes."),
+    ("probe.path", Some("\"/\""), "The path to ask for: / and at most 127 printable characters without spaces."),
+    (
+        "probe.status",
+        Some("204"),
+        "The status that only this server gives, 100 to 599, so that no portal in between is taken for it.",
+    ),
+    (
+        "probe.name_server",
+        Some("\"\""),
+        "IPv4 address of the name server of the mobile network, with :port where it is not 53. Must be given with a host.",
+    ),
+    ("probe.interface", Some("\"\""), "Network interface of the modem, e.g. wwan0. Empty: where the routes lead."),
+    ("probe.bind", Some("\"\""), "IPv4 address of this machine to send from. Empty: any."),
+    ("probe.interval_s", Some("120"), "Seconds from one probe to the next, 10 to 86400."),
+    ("probe.distance_m", Some("200"), "Metres of travel from one probe to the next, 0 to 100000."),
+    ("probe.dns_ms", Some("6000"), "Milliseconds for the name, 100 to 60000; asked again after half of it."),
+    ("probe.connect_ms", Some("10000"), "Milliseconds for the connection, 100 to 60000."),
+    ("probe.response_ms", Some("10000"), "Milliseconds for the answer, 100 to 60000."),
+    (
+        "probe.bytes_per_day",
+        Some("200000"),
+        "Bytes a day, both ways and headers included, up to 1000000000; at least what one probe may cost, some 4300.",
+    ),
+    (
+        "privacy.place",
+        Some("[]"),
+        "Places where nothing is kept, 64 at most, each a table of its own: [[privacy.place]] with name, lat_deg, lon_deg and \
+         radius_m (20 to 2000). What may lie within, by its stated accuracy, is counted and not stored.",
+    ),
+    (
+        "privacy.hours.open",
+        Some("[]"),
+        "Weekdays and local times at which samples are kept, e.g. [\"mon-fri 06:00-20:00\", \"sat 07:00-13:00\"]; an end that is \
+         not after its beginning is of the next day. What is from another time, or never gets a time, is counted and not \
+         stored. Empty: at any hour.",
+    ),
+    ("privacy.hours.zone", Some("\"Europe/Paris\""), "The time zone of these hours, by its IANA name."),
+    (
+        "privacy.hours.closed",
+        Some("[]"),
+        "Days on which nothing opens: \"fr\" (public holidays of France), \"fr-alsace-moselle\" (theirs too), dates like \
+         \"2026-12-24\"; 64 at most.",
+    ),
+    (
         "calibration.folder",
         Some("\"\""),
         "Folder whose *.toml calibration files (hardware/calibration) are read at start and, where they hold today, replace \
@@ -76,6 +155,11 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
         "Address and port of the Prometheus metrics, of this machine only, e.g. 127.0.0.1:9464. Empty: off.",
     ),
     ("log.format", Some("\"text\""), "A log line on standard error: text or json."),
+    (
+        "log.level",
+        Some("\"info\""),
+        "Which lines: error, warn, info, debug or trace. Where RUST_LOG is set, that holds.",
+    ),
 ];
 
 /// The keys of the configuration as commented TOML, then those of the vehicle profile.
@@ -83,6 +167,9 @@ const KEYS: &[(&str, Option<&str>, &str)] = &[
 pub fn explain() -> String {
     let mut text =
         String::from("# Keys of the edge agent. A key with a value shows its default; the others must be given.\n");
+    let hot: Vec<String> =
+        HOT.into_iter().map(str::to_owned).chain(GATES.map(|key| format!("profile.{key}"))).collect();
+    let _ = writeln!(text, "# A running agent takes these over by `edge-agent reload` or SIGHUP: {}.", hot.join(", "));
     let mut table = "";
     for (key, default, meaning) in KEYS {
         let (in_table, name) = key.rsplit_once('.').unwrap_or(("", key));

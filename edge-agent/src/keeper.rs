@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use tournee_payload::{Ack, Stream};
 use tournee_spool::{AckOutcome, GapReason, SealedBatch, Spool, SpoolError};
 
+use crate::beats::{BEAT_EVERY, Beat};
+use crate::commit_times::CommitTimes;
 use crate::line::Taken;
 
 /// Uncommitted samples that do not wait for the interval.
@@ -35,6 +37,10 @@ pub(crate) struct SpoolStatus {
     pub old_copies: u64,
     pub set_aside_samples: u64,
     pub set_aside: Option<PathBuf>,
+    /// How long commits took, since the start.
+    pub commits: CommitTimes,
+    /// Files that had been set aside and were removed to make room, since the start.
+    pub aside_removed: u64,
     /// The reader has ended, and everything it brought is committed (and sealed, when asked for).
     pub input_done: bool,
 }
@@ -125,6 +131,7 @@ pub(crate) fn start(
     commit_interval: Duration,
     seal_at_end: bool,
     new_epoch: u64,
+    beat: Beat,
 ) -> std::io::Result<Keeper> {
     let (samples, sample_queue) = mpsc::channel(SAMPLE_QUEUE);
     let (requests, request_queue) = mpsc::channel(32);
@@ -133,7 +140,7 @@ pub(crate) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
         let work = Work::new(spool, commit_interval, seal_at_end, new_epoch, status_sender);
-        let result = runtime.block_on(work.run(sample_queue, request_queue));
+        let result = runtime.block_on(work.run(sample_queue, request_queue, &beat));
         let _ = end_sender.send(result);
     })?;
     Ok(Keeper { samples, handle: SpoolHandle { requests }, status, ended })
@@ -151,6 +158,8 @@ struct Work {
     old_copies: u64,
     set_aside_samples: u64,
     set_aside: Option<PathBuf>,
+    commits: CommitTimes,
+    aside_removed: u64,
 }
 
 impl Work {
@@ -172,6 +181,8 @@ impl Work {
             old_copies: 0,
             set_aside_samples: 0,
             set_aside: None,
+            commits: CommitTimes::default(),
+            aside_removed: 0,
         }
     }
 
@@ -179,11 +190,13 @@ impl Work {
         mut self,
         mut samples: mpsc::Receiver<Taken>,
         mut requests: mpsc::Receiver<Request>,
+        beat: &Beat,
     ) -> Result<SpoolStatus, SpoolError> {
         let mut commit_at: Option<Instant> = None;
         let mut input_open = true;
         let mut requests_open = true;
         while input_open || requests_open || commit_at.is_some() {
+            beat.beat();
             let due = commit_at.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
@@ -211,6 +224,7 @@ impl Work {
                         commit_at = Some(Instant::now());
                     }
                 },
+                () = tokio::time::sleep(BEAT_EVERY) => {}
             }
         }
         Ok(self.seen())
@@ -218,7 +232,9 @@ impl Work {
 
     /// Commits. False when the database refused and it has to be tried again; nothing is lost then.
     fn commit(&mut self, last: bool) -> Result<bool, SpoolError> {
+        let since = Instant::now();
         let result = if last && self.seal_at_end { self.spool.seal_all() } else { self.spool.commit() };
+        self.commits.add(since.elapsed());
         match result {
             Ok(()) => {
                 self.input_done = last;
@@ -307,6 +323,7 @@ impl Work {
         self.old_copies += 1;
         self.set_aside_samples += left.samples;
         self.set_aside = Some(left.set_aside);
+        self.aside_removed += left.aside.removed_files;
         Ok(left.epoch)
     }
 
@@ -315,6 +332,8 @@ impl Work {
             old_copies: self.old_copies,
             set_aside_samples: self.set_aside_samples,
             set_aside: self.set_aside.clone(),
+            commits: self.commits,
+            aside_removed: self.aside_removed,
             ..SpoolStatus::of(&self.spool, self.input_done)
         }
     }

@@ -17,6 +17,7 @@
 //! boot's. An agent that is told to stop commits everything first, so a clean stop costs no frame that was read.
 
 mod backoff;
+pub mod beats;
 pub mod box_command;
 mod catch_up;
 mod certificate;
@@ -25,15 +26,20 @@ pub mod check;
 mod commands;
 mod commands_desk;
 mod commands_store;
+mod commit_times;
 pub mod config;
 mod error;
 mod explain;
+mod host_time;
 mod keeper;
 mod line;
 mod link;
 pub mod metrics;
+mod modem;
 pub mod notify;
+mod probe;
 mod progress;
+mod radio;
 pub mod replay;
 mod report;
 #[cfg(test)]
@@ -46,12 +52,16 @@ mod steward;
 mod tls;
 mod uplink;
 mod uplink_task;
+pub mod windows;
 
 pub use certificate::{Certificate, CertificateError, CertificateState};
+pub use commit_times::CommitTimes;
 pub use config::{AgentConfig, ConfigError};
 pub use error::AgentError;
 pub use explain::explain;
-pub use report::{AgentReport, AgentStatus, UplinkStatus, Withheld};
-pub use run::{RunOptions, run};
+pub use modem::{LinkLines, ModemStatus, PortStatus};
+pub use probe::ProbeStatus;
+pub use report::{AgentReport, AgentStatus, Published, UplinkStatus, Withheld};
+pub use run::{Controls, RunOptions, run, run_with};
 pub use steward::BoxState;
 pub use tournee_features::LineCounters;

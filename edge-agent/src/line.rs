@@ -1,14 +1,21 @@
 //! Bytes of the serial line to samples. Pure.
 
+mod kept;
+mod modem;
+
+use tournee_features::profile::HostTime;
 use tournee_features::{LineCounters, Pipeline, VehicleProfile, flags};
-use tournee_link::{Arrival, Decoder, Event, Header, SeqTracker};
+use tournee_link::{Arrival, Decoder, Event, Header, Message, SeqTracker};
 use tournee_payload::{Area, Sample, field};
 use tournee_spool::LinePosition;
 
 use crate::commands::LineOrders;
+use crate::config::AgentConfig;
+use crate::modem::{LinkLines, Ticks};
 use crate::progress::Progress;
 use crate::report::Withheld;
 use crate::steward::{BoxState, Steward};
+use crate::windows::Shelf;
 
 /// Samples, and how far on the line they reach.
 #[derive(Debug)]
@@ -32,6 +39,14 @@ pub(crate) struct Line {
     /// Samples with a position outside of all of them are not kept. None: everywhere.
     areas: Vec<Area>,
     withheld: Withheld,
+    ticks: Ticks,
+    own_modem: bool,
+    link_lines: LinkLines,
+    /// When the time of this computer is used.
+    host_policy: HostTime,
+    shelf: Option<Shelf>,
+    kept_due_us: u64,
+    sensor_moved: u64,
 }
 
 /// What the sequence numbers say.
@@ -65,6 +80,10 @@ impl Line {
         Self {
             decoder: Decoder::new(),
             arrivals: Arrivals { tracker: SeqTracker::new(), progress: Progress::default(), before },
+            host_policy: profile.clock.host_time,
+            shelf: None,
+            kept_due_us: 0,
+            sensor_moved: 0,
             pipeline: Pipeline::new(profile),
             counters: LineCounters::default(),
             voided_values: 0,
@@ -72,6 +91,9 @@ impl Line {
             collect: true,
             areas: Vec::new(),
             withheld: Withheld::default(),
+            ticks: Ticks::default(),
+            own_modem: false,
+            link_lines: LinkLines::default(),
         }
     }
 
@@ -86,19 +108,32 @@ impl Line {
         self.areas.clone_from(&orders.areas);
     }
 
-    /// Whether frames are taken without becoming samples.
-    pub const fn is_idle(&self) -> bool {
-        !self.collect
+    /// What the configuration says of privacy, and the gates of the profile, from the next row on.
+    pub fn configure(&mut self, config: &AgentConfig) {
+        match config.privacy.rules() {
+            Ok(rules) => self.pipeline.set_privacy(rules),
+            // Checked before it was offered.
+            Err(error) => tracing::error!(%error, "the rules of privacy stay as they were"),
+        }
+        self.pipeline.set_gates(&config.profile);
     }
 
-    /// What was not kept because of commands.
-    pub const fn withheld(&self) -> Withheld {
-        self.withheld
+    /// What was not kept.
+    pub fn withheld(&self) -> Withheld {
+        let counters = self.pipeline.counters();
+        Withheld {
+            hours: counters.hours_samples,
+            places: counters.places_samples,
+            trimmed: counters.trimmed_samples,
+            outside_hours: self.pipeline.is_outside_hours(),
+            ..self.withheld
+        }
     }
 
     /// Takes the next bytes; finished samples are appended to `out`. `now_us`: any rising count of microseconds.
     pub fn feed(&mut self, bytes: &[u8], now_us: u64, out: &mut Vec<Sample>) {
-        let Self { decoder, arrivals, pipeline, counters, voided_values, steward, collect, areas, withheld } = self;
+        let Self { decoder, arrivals, pipeline, counters, steward, collect, withheld, .. } = self;
+        let (ticks, own_modem, link_lines) = (&mut self.ticks, self.own_modem, &mut self.link_lines);
         let first = out.len();
         decoder.feed(bytes, |event| match event {
             Event::Frame { header, message } => {
@@ -106,7 +141,10 @@ impl Line {
                 counters.frames_ok += 1;
                 counters.frames_lost = arrivals.tracker.lost();
                 steward.receive(header.boot_id, &message, now_us);
-                if *collect {
+                ticks.frame(header.boot_id, header.tick_us, now_us);
+                if own_modem && matches!(message, Message::ModemLine(_)) {
+                    link_lines.not_used += 1;
+                } else if *collect {
                     pipeline.feed(&header, &message, counters, out);
                 } else {
                     withheld.frames += 1;
@@ -120,12 +158,22 @@ impl Line {
             }
             Event::NewerProto { .. } => counters.frames_unknown += 1,
         });
+        self.settle(out, first);
+        self.shelve(Some(now_us));
+    }
+
+    /// What the pipeline has just given out, from `first` on: only what may be kept stays, the rest is counted.
+    fn settle(&mut self, out: &mut Vec<Sample>, first: usize) {
         let new = out.get_mut(first..).unwrap_or_default();
-        *voided_values += void(new);
-        arrivals.progress.finished(new);
-        withheld.samples += outside(areas, out, first);
-        if !*collect {
-            arrivals.progress.all_finished();
+        self.voided_values += void(new);
+        self.arrivals.progress.finished(new);
+        self.withheld.samples += outside(&self.areas, out, first);
+        self.pipeline.set_withheld(self.withheld.by_order());
+        if let Some((boot_id, tick_us)) = self.pipeline.settled() {
+            self.arrivals.progress.settled(boot_id, tick_us);
+        }
+        if !self.collect {
+            self.arrivals.progress.all_finished();
         }
     }
 
@@ -157,6 +205,7 @@ impl Line {
         self.voided_values += void(out.get_mut(first..).unwrap_or_default());
         self.withheld.samples += outside(&self.areas, out, first);
         self.arrivals.progress.all_finished();
+        self.shelve(None);
     }
 
     /// How far on the line the samples given out so far reach.
@@ -206,7 +255,7 @@ fn void(samples: &mut [Sample]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tournee_link::{Header, Health, MAX_FRAME_BYTES, Message, PROTO, encode};
+    use tournee_link::{Health, MAX_FRAME_BYTES, PROTO, encode};
     use tournee_payload::Stream;
 
     fn frame(seq: u32) -> Vec<u8> {

@@ -2,17 +2,18 @@
 
 mod http;
 mod publishes;
+mod radio;
 
 use std::fmt::Write as _;
 
 use tournee_link::SensorId;
 use tournee_payload::Stream;
 
+use crate::commit_times::CommitTimes;
 use crate::report::AgentStatus;
 use crate::status::{Live, StreamView};
 
 pub use http::{Server, ServerError};
-pub use publishes::Published;
 pub(crate) use publishes::{Counted, Counts, counting};
 
 /// What the operating system says of the process and its files.
@@ -61,6 +62,15 @@ impl Page {
         self.family(name, "counter", help, [(String::new(), value as f64)]);
     }
 
+    fn histogram(&mut self, name: &str, help: &str, times: &CommitTimes) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} histogram");
+        for (limit_s, count) in times.up_to_s() {
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{limit_s}\"}} {count}");
+        }
+        let (count, sum_s) = (times.count(), times.sum_s());
+        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {sum_s}\n{name}_count {count}");
+    }
+
     fn gauge(&mut self, name: &str, help: &str, value: Option<f64>) {
         self.family(name, "gauge", help, value.map(|value| (String::new(), value)));
     }
@@ -91,6 +101,9 @@ pub fn render(live: &Live, host: HostView, now_unix_s: u64) -> String {
     page.counter("tournee_spool_set_aside_samples_total", help, status.set_aside_samples);
     let help = "Gap rows that could not be read back and were made again.";
     page.counter("tournee_gap_rows_remade_total", help, status.lost_gap_rows);
+    let help = "Spools that had been set aside and were removed to make room.";
+    page.counter("tournee_spool_aside_removed_total", help, status.aside_removed);
+    page.histogram("tournee_spool_commit_seconds", "How long commits to the spool took.", &status.commits);
     let line = &status.line;
     let results = [
         ("ok", line.frames_ok),
@@ -105,6 +118,7 @@ pub fn render(live: &Live, host: HostView, now_unix_s: u64) -> String {
         results.map(|(result, count)| (label("result", result), count as f64)),
     );
     sensor_box(&mut page, live);
+    radio::radio(&mut page, status);
     page.0
 }
 
@@ -132,8 +146,16 @@ fn uplink(page: &mut Page, status: &AgentStatus) {
     page.gauge("tournee_collection_off", "1 while measurements are not kept, by a command.", Some(off));
     let help = "Frames of the line that came while collection was off.";
     page.counter("tournee_withheld_frames_total", help, status.withheld.frames);
-    let help = "Samples from outside of the areas of the campaign, not kept.";
-    page.counter("tournee_withheld_samples_total", help, status.withheld.samples);
+    let it = &status.withheld;
+    let reasons = [("area", it.samples), ("hours", it.hours), ("place", it.places), ("trim", it.trimmed)];
+    page.family(
+        "tournee_withheld_samples_total",
+        "counter",
+        "Samples not kept: outside of the campaign's areas or of working hours, at a place, at an end of a round.",
+        reasons.map(|(reason, count)| (label("reason", reason), count as f64)),
+    );
+    let closed = f64::from(u8::from(it.outside_hours));
+    page.gauge("tournee_outside_hours", "1 while it is outside of working hours.", Some(closed));
 }
 
 fn streams(page: &mut Page, live: &Live, now_unix_s: u64) {

@@ -58,7 +58,7 @@ impl Progress {
 
     /// The pipeline gave these out.
     pub fn finished(&mut self, samples: &[Sample]) {
-        let Some(safe) = &mut self.safe else { return };
+        let Some(safe) = self.safe else { return };
         // A health row overtakes what waits, so it proves nothing.
         let reached_us = samples
             .iter()
@@ -66,7 +66,21 @@ impl Progress {
             .filter(|sample| sample.get(field::BOOT_ID) == Some(i64::from(safe.boot_id)))
             .filter_map(|sample| sample.get(field::TICK_US))
             .max();
-        let Some(reached_us) = reached_us.map(|tick_us| tick_us.saturating_sub(COLLECT_US)) else { return };
+        if let Some(reached_us) = reached_us {
+            self.reached(reached_us);
+        }
+    }
+
+    /// Up to this tick of a boot everything is accounted for, though it was not given out: it is not kept.
+    pub fn settled(&mut self, boot_id: u32, tick_us: i64) {
+        if self.safe.is_some_and(|safe| safe.boot_id == boot_id) {
+            self.reached(tick_us);
+        }
+    }
+
+    fn reached(&mut self, tick_us: i64) {
+        let Some(safe) = &mut self.safe else { return };
+        let reached_us = tick_us.saturating_sub(COLLECT_US);
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.tick_us <= reached_us) {
             safe.next_seq = mark.next_seq;
         }

@@ -208,6 +208,7 @@ impl Drive {
         let bare_fixes = self.sources.iter().any(|(_, source, _)| source.has_bare_fixes());
         // A recording does not answer: nothing is ever asked of it, and its configuration is not looked at.
         let mut line = Line::new(config.profile.clone(), None, Steward::new(1, BoxConfig::DEFAULT));
+        line.configure(config);
         let mut report = ReplayReport::default();
         let mut out: Vec<Sample> = Vec::new();
         let mut began_us = None;

@@ -8,7 +8,9 @@ use tournee_features::LineCounters;
 use tournee_payload::{BoxId, Stream};
 
 use crate::certificate::CertificateState;
-use crate::metrics::Published;
+use crate::commit_times::CommitTimes;
+use crate::modem::ModemStatus;
+use crate::probe::ProbeStatus;
 use crate::steward::BoxState;
 
 /// How the agent is, at any moment.
@@ -36,10 +38,18 @@ pub struct AgentStatus {
     pub box_state: BoxState,
     /// The way to the broker, and what came down it.
     pub uplink: UplinkStatus,
-    /// What was not kept because of commands, since the agent started.
+    /// How long commits took, since the agent started.
+    pub commits: CommitTimes,
+    /// Spools that had been set aside and were removed to make room, since the agent started.
+    pub aside_removed: u64,
+    /// What was not kept, since the agent started.
     pub withheld: Withheld,
     /// What went to the broker, since the agent started.
     pub published: Published,
+    /// The modem.
+    pub modem: ModemStatus,
+    /// The service probe.
+    pub probe: ProbeStatus,
 }
 
 /// The way to the broker, and what came down it.
@@ -55,13 +65,46 @@ pub struct UplinkStatus {
     pub last_command_id: u64,
 }
 
-/// What was not kept because of commands.
+/// What went to the broker, since the agent started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Connections that were greeted.
+    pub connections: u64,
+    /// Messages handed to the client, batches and states, repetitions included.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Messages that the broker took.
+    pub accepted: u64,
+    /// Messages that the broker took with nobody to give them to.
+    pub without_subscriber: u64,
+    /// Messages that the broker refused.
+    pub refused: u64,
+}
+
+/// What was not kept, since the agent started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Withheld {
-    /// Frames of the line that came while collection was off.
+    /// Frames of the line that came while collection was off by a command.
     pub frames: u64,
     /// Samples from outside of the campaign's areas.
     pub samples: u64,
+    /// Samples from outside of working hours.
+    pub hours: u64,
+    /// Samples at configured places.
+    pub places: u64,
+    /// Samples of both ends of a round.
+    pub trimmed: u64,
+    /// It is outside of working hours now.
+    pub outside_hours: bool,
+}
+
+impl Withheld {
+    /// What was not kept because of commands. A frame that came while collection was off was never reduced: it counts as one.
+    #[must_use]
+    pub const fn by_order(&self) -> u64 {
+        self.frames.saturating_add(self.samples)
+    }
 }
 
 impl AgentStatus {
@@ -100,7 +143,7 @@ pub struct AgentReport {
     pub line: LineCounters,
     /// The box at its other end, as it was last.
     pub box_state: BoxState,
-    /// What was not kept because of commands, since the agent started.
+    /// What was not kept, since the agent started.
     pub withheld: Withheld,
     /// What was done with the calibration files.
     pub calibration: Value,
@@ -149,6 +192,9 @@ impl AgentReport {
             "box": box_json(&self.box_state),
             "withheld_frames": self.withheld.frames,
             "withheld_samples": self.withheld.samples,
+            "hours_samples": self.withheld.hours,
+            "places_samples": self.withheld.places,
+            "trimmed_samples": self.withheld.trimmed,
             "calibration": self.calibration,
             "published_batches": self.published_batches,
             "refused_messages": self.refused_messages,

@@ -18,6 +18,10 @@ const BOOT: u32 = 77;
 const PER_SECOND: u32 = 3;
 
 /// Seconds of a drive northwards at 8 m/s.
+fn beat() -> crate::beats::Beat {
+    crate::beats::Beats::default().begin(crate::beats::Part::Keeper)
+}
+
 fn steward() -> crate::steward::Steward {
     crate::steward::Steward::new(1, tournee_link::BoxConfig::DEFAULT)
 }
@@ -78,7 +82,7 @@ async fn a_kill_counts_what_was_read_and_not_committed_and_a_stop_counts_nothing
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("spool.db");
     let never = Duration::from_secs(3_600);
-    let Keeper { samples, handle, mut status, ended } = keeper::start(open(&path), never, false, 8).unwrap();
+    let Keeper { samples, handle, mut status, ended } = keeper::start(open(&path), never, false, 8, beat()).unwrap();
     let mut line = Line::new(profile(0.0), None, steward());
 
     // Enough samples that the keeper does not wait for its interval.
@@ -120,6 +124,61 @@ async fn a_kill_counts_what_was_read_and_not_committed_and_a_stop_counts_nothing
     assert_eq!(spool.line_position(), Some(LinePosition { boot_id: BOOT, next_seq: 1_530 * PER_SECOND }));
     assert_eq!(lost_after(spool.line_position(), &next), 0, "a clean stop loses nothing");
     assert_eq!(lost_after(spool.line_position(), &drive(BOOT, 1_535..1_540)), u64::from(5 * PER_SECOND), "unheard");
+}
+
+/// A keeper that has nothing to do gives signs of life all the same, and one that has ended is not missed.
+#[tokio::test]
+async fn an_idle_keeper_gives_signs_of_life() {
+    use crate::beats::{BEAT_EVERY, Beats, Part};
+    let dir = tempfile::tempdir().unwrap();
+    let beats = Beats::default();
+    let spool = open(&dir.path().join("spool.db"));
+    let beat = beats.begin(Part::Keeper);
+    let Keeper { samples, handle, ended, .. } = keeper::start(spool, BEAT_EVERY, false, 8, beat).unwrap();
+    // As of a moment after the start at which only a later sign of life is young enough.
+    let later = std::time::Instant::now() + BEAT_EVERY;
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !beats.silent(BEAT_EVERY / 2, later).is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("a sign of life after the first");
+    drop((samples, handle));
+    ended.await.unwrap().unwrap();
+    let far = std::time::Instant::now() + Duration::from_secs(3_600);
+    assert_eq!(beats.silent(Duration::from_secs(30), far), []);
+}
+
+/// Outside of working hours nothing is held back and nothing is missing, so a kill then costs nothing.
+#[test]
+fn what_is_not_kept_outside_of_working_hours_is_not_called_lost() {
+    let path = Path::new("somewhere");
+    let mut config = crate::AgentConfig::new("van-01", path, path).unwrap();
+    // 2026-01-09 from 23:06 UTC, when the drive is, was a Friday.
+    config.privacy.hours.zone = "UTC".to_owned();
+    config.privacy.hours.open = vec!["sat 06:00-20:00".to_owned()];
+    let mut line = Line::new(profile(300.0), None, steward());
+    line.configure(&config);
+    let taken = feed(&mut line, &drive(BOOT, 0..400));
+    assert!(taken.samples.iter().all(|sample| sample.stream == Stream::Health));
+    assert!(taken.samples.iter().all(|sample| sample.get(26) == Some(0)), "by no command");
+    let held = 400 * PER_SECOND - taken.position.unwrap().next_seq;
+    assert!(held <= 7 * PER_SECOND, "what rows are still made of: {held} frames");
+    let withheld = line.withheld();
+    assert!(withheld.outside_hours && withheld.hours >= 780 && withheld.trimmed == 0, "{withheld:?}");
+    // The rules may change under way: from then on rows are kept, from 300 m on.
+    config.privacy.hours.open = vec!["fri 00:00-24:00".to_owned()];
+    line.configure(&config);
+    let taken = feed(&mut line, &drive(BOOT, 400..600));
+    let first = taken.samples.iter().filter(|sample| sample.stream == Stream::Track).find_map(|row| row.get(tick()));
+    let first_s = (first.unwrap() - 5_000_000) / 1_000_000;
+    assert!((436..=440).contains(&first_s), "300 m at 8 m/s after {first_s} s");
+    assert!(!line.withheld().outside_hours);
+}
+
+const fn tick() -> u16 {
+    tournee_payload::field::TICK_US
 }
 
 /// What the privacy trim holds back dies with the process: those frames are behind the position.

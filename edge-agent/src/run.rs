@@ -12,21 +12,25 @@ use tournee_features::LineCounters;
 use tournee_payload::{BoxId, Status, Stream};
 use tournee_spool::{Spool, SpoolConfig};
 
+use crate::beats::{Beats, Part};
 use crate::commands_desk::CommandDesk;
 use crate::commands_store::Store;
 use crate::config::AgentConfig;
 use crate::error::AgentError;
+use crate::host_time;
 use crate::keeper::{self, Keeper, SpoolStatus};
 use crate::line::Line;
 use crate::link::Target;
 use crate::metrics::{Counted, Counts, counting};
+use crate::radio::{self, Radio, RadioViews};
 use crate::report::{AgentReport, AgentStatus, UplinkStatus, Withheld};
 use crate::rumqtt::RumqttLink;
-use crate::serial::{self, ReaderReport, Shown};
+use crate::serial::{self, Inlets, ReaderReport, Shown};
 use crate::steward::{BoxState, Steward};
 use crate::tls::{self, CertificateWatch};
 use crate::uplink::{Limits, Uplink};
 use crate::uplink_task::{UplinkReport, UplinkTask, state_message};
+use crate::windows::Shelf;
 
 /// What is asked of one run.
 #[derive(Clone, Debug, Default)]
@@ -39,18 +43,45 @@ pub struct RunOptions {
     pub epoch_seed: Option<u64>,
 }
 
-/// Runs an agent until `shutdown`, or with `finish_on_eof` until its line ends and the lake has everything. On
-/// `shutdown` everything that was read is committed; what is in the spool is sent by the next run.
+/// What a caller may keep in its hand while an agent runs.
+#[derive(Debug)]
+pub struct Controls {
+    /// Gives every configuration that is to hold after the one of the start; what of it can change is taken over. Each must
+    /// have passed [`AgentConfig::check`]; see [`Reloader`](crate::config::Reloader).
+    pub settings: watch::Receiver<AgentConfig>,
+    /// Where the parts give signs of life.
+    pub beats: Beats,
+}
+
+/// [`run_with`] a configuration that does not change.
 ///
 /// # Errors
-/// A configuration that is not accepted, a spool that cannot be opened, with `finish_on_eof` a line that cannot be
-/// opened, or a spool that breaks under way.
+/// As there.
 pub async fn run(
     config: AgentConfig,
     options: RunOptions,
     shutdown: CancellationToken,
     status: watch::Sender<AgentStatus>,
 ) -> Result<AgentReport, AgentError> {
+    let settings = watch::Sender::new(config.clone());
+    let controls = Controls { settings: settings.subscribe(), beats: Beats::default() };
+    run_with(config, options, controls, shutdown, status).await
+}
+
+/// Runs an agent until `shutdown`, or with `finish_on_eof` until its line ends and the lake has everything. On
+/// `shutdown` everything that was read is committed; what is in the spool is sent by the next run.
+///
+/// # Errors
+/// A configuration that is not accepted, a spool that cannot be opened, with `finish_on_eof` a line that cannot be
+/// opened, or a spool that breaks under way.
+pub async fn run_with(
+    config: AgentConfig,
+    options: RunOptions,
+    controls: Controls,
+    shutdown: CancellationToken,
+    status: watch::Sender<AgentStatus>,
+) -> Result<AgentReport, AgentError> {
+    let Controls { settings, beats } = controls;
     config.check()?;
     tls::check_at_start(&config, tls::now_s())?;
     let mut rng = rng(options.epoch_seed, &config.box_id);
@@ -62,10 +93,16 @@ pub async fn run(
         .map_err(|_| AgentError::Ended("opening the spool"))??;
     let epoch = spool.epoch();
     tracing::info!(box_id = %config.box_id, epoch, created = opened.created, "spool open");
+    if opened.aside.files > 0 {
+        let (files, bytes) = (opened.aside.files, opened.aside.bytes);
+        tracing::warn!(files, bytes, "spools that were set aside lie beside it: save them, or remove them");
+    }
     let watermarks = Stream::ALL.into_iter().map(|stream| (stream, spool.acknowledged_seq(stream))).collect();
     let before = spool.line_position();
     let commit_interval = Duration::from_millis(config.spool.commit_interval_ms);
-    let keeper = keeper::start(spool, commit_interval, options.finish_on_eof, new_epoch).map_err(AgentError::Thread)?;
+    let beat = beats.begin(Part::Keeper);
+    let keeper =
+        keeper::start(spool, commit_interval, options.finish_on_eof, new_epoch, beat).map_err(AgentError::Thread)?;
 
     // A child, so that a part that fails stops the others and not the caller.
     let stop = shutdown.child_token();
@@ -86,14 +123,7 @@ pub async fn run(
         box_id: config.box_id.clone(),
         epoch,
         target: target(&config, epoch),
-        machine: Uplink::new(
-            &watermarks,
-            Limits {
-                ahead_batches: mqtt.ahead_batches,
-                watermark_timeout: Duration::from_secs(mqtt.watermark_timeout_s),
-                catch_up_bytes_per_s: mqtt.catch_up_bytes_per_s,
-            },
-        ),
+        machine: Uplink::new(&watermarks, Limits::of(mqtt)),
         spool: handle,
         status: spool_status.clone(),
         connected: connected_sender,
@@ -107,18 +137,34 @@ pub async fn run(
         rng,
         shutdown: stop.clone(),
         report: UplinkReport::default(),
+        settings: settings.clone(),
+        beat: beats.begin(Part::Uplink),
         owed: BTreeMap::new(),
     };
     let publishes = Arc::new(Counts::default());
     let mut uplink = tokio::spawn(counting(Arc::clone(&publishes), uplink.run::<Counted<RumqttLink>>()));
-    let line_in = Line::new(config.profile.clone(), before, steward);
-    let shown = Shown { line: line_sender, box_state: box_sender, withheld: withheld_sender };
+    let Radio { tasks: radio_tasks, news, link_lines, drive, views: radio } = radio::start(&config, &stop)?;
+    let (shelf, kept, shelf_thread) =
+        Shelf::start(&config.spool.path, host_time::system_us()).map_err(AgentError::Thread)?;
+    let line_in =
+        Line::new(config.profile.clone(), before, steward).with_own_modem(config.modem.is_on()).with_shelf(shelf, kept);
+    let shown = Shown { line: line_sender, box_state: box_sender, withheld: withheld_sender, link_lines, drive };
+    let inlets = Inlets { orders, news, settings };
     let reader =
-        serial::read(config.serial.clone(), options.finish_on_eof, line_in, samples, shown, orders, stop.clone());
+        serial::read(config.serial.clone(), options.finish_on_eof, line_in, samples, shown, inlets, stop.clone());
     let mut reader = tokio::spawn(reader);
 
-    let mut views =
-        Views { spool: spool_status, connected, line, box_state, uplink: uplink_status, withheld, publishes };
+    let mut views = Views {
+        spool: spool_status,
+        connected,
+        line,
+        box_state,
+        uplink: uplink_status,
+        withheld,
+        publishes,
+        radio,
+        aside_removed: opened.aside.removed_files,
+    };
     let mut read: Option<ReaderReport> = None;
     let mut sent: Option<UplinkReport> = None;
     let kept = loop {
@@ -138,10 +184,18 @@ pub async fn run(
         }
     };
     // The keeper ended well, so whoever fed it has ended or is about to.
+    stop.cancel();
+    radio::ended(radio_tasks).await;
     let read = match read {
         Some(read) => read,
         None => reader.await.map_err(|_| AgentError::Ended("the serial reader"))??,
     };
+    // The reader has ended and with it the shelf's inlet: what waits is written, then the thread is over.
+    tokio::task::spawn_blocking(move || shelf_thread.join())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or(AgentError::Ended("the shelf of raw windows"))?;
     let sent = match sent {
         Some(sent) => sent,
         None => uplink.await.map_err(|_| AgentError::Ended("the uplink"))?,
@@ -172,7 +226,9 @@ pub async fn run(
         uplink: views.uplink.borrow().clone(),
         withheld: read.withheld,
         published: views.publishes.seen(),
-        ..status_of(&kept)
+        modem: views.radio.modem(),
+        probe: views.radio.probe(),
+        ..status_of(&kept, views.aside_removed)
     });
     tracing::info!(
         box_id = %report.box_id, generated = report.generated_samples(), pending = report.pending, gaps = report.gaps,
@@ -203,6 +259,9 @@ struct Views {
     uplink: watch::Receiver<UplinkStatus>,
     withheld: watch::Receiver<Withheld>,
     publishes: Arc<Counts>,
+    radio: RadioViews,
+    /// Spools that were removed when this one was opened.
+    aside_removed: u64,
 }
 
 impl Views {
@@ -214,7 +273,9 @@ impl Views {
             uplink: self.uplink.borrow_and_update().clone(),
             withheld: *self.withheld.borrow_and_update(),
             published: self.publishes.seen(),
-            ..status_of(&self.spool.borrow_and_update())
+            modem: self.radio.modem(),
+            probe: self.radio.probe(),
+            ..status_of(&self.spool.borrow_and_update(), self.aside_removed)
         }
     }
 
@@ -228,12 +289,13 @@ impl Views {
             Ok(()) = self.box_state.changed() => {}
             Ok(()) = self.uplink.changed() => {}
             Ok(()) = self.withheld.changed() => {}
+            () = self.radio.changed() => {}
             else => std::future::pending().await,
         }
     }
 }
 
-fn status_of(spool: &SpoolStatus) -> AgentStatus {
+fn status_of(spool: &SpoolStatus, aside_removed: u64) -> AgentStatus {
     AgentStatus {
         generated: spool.generated.clone(),
         acknowledged: spool.acknowledged.clone(),
@@ -242,6 +304,8 @@ fn status_of(spool: &SpoolStatus) -> AgentStatus {
         lost_gap_rows: spool.lost_gap_rows,
         old_copies: spool.old_copies,
         set_aside_samples: spool.set_aside_samples,
+        commits: spool.commits,
+        aside_removed: spool.aside_removed.saturating_add(aside_removed),
         ..AgentStatus::default()
     }
 }

@@ -7,13 +7,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio_serial::{SerialPortBuilderExt, SerialStream};
 use tokio_util::sync::CancellationToken;
-use tournee_features::LineCounters;
+use tournee_features::{Drive, LineCounters};
 
 use crate::backoff::Backoff;
 use crate::commands::LineOrders;
-use crate::config::SerialConfig;
+use crate::config::{AgentConfig, SerialConfig};
 use crate::error::AgentError;
+use crate::host_time;
 use crate::line::{Line, Taken};
+use crate::modem::{LinkLines, News};
 use crate::report::Withheld;
 use crate::steward::BoxState;
 
@@ -21,7 +23,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// How long the line may take no command before it is given up: a box that does not read must not stop the reading of it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often the position goes to the spool while collection is off: what comes after it would be counted as lost.
+/// How often the position goes to the spool though no sample is kept (collection off, outside of working hours): what comes
+/// after it would be counted as lost.
 const IDLE_POSITION_EVERY: Duration = Duration::from_secs(60);
 
 /// What the reader counted.
@@ -39,10 +42,21 @@ pub(crate) struct Shown {
     pub line: watch::Sender<LineCounters>,
     pub box_state: watch::Sender<BoxState>,
     pub withheld: watch::Sender<Withheld>,
+    pub link_lines: watch::Sender<LinkLines>,
+    pub drive: watch::Sender<Drive>,
+}
+
+/// What others tell the reader.
+#[derive(Debug)]
+pub(crate) struct Inlets {
+    pub orders: watch::Receiver<LineOrders>,
+    pub news: mpsc::Receiver<News>,
+    /// The configuration, which may change.
+    pub settings: watch::Receiver<AgentConfig>,
 }
 
 impl Shown {
-    fn show(&self, line: &Line) {
+    fn show(&self, line: &mut Line) {
         self.line.send_replace(line.counters());
         self.box_state.send_if_modified(|shown| {
             let news = shown != line.box_state();
@@ -52,6 +66,17 @@ impl Shown {
             news
         });
         self.withheld.send_if_modified(|shown| std::mem::replace(shown, line.withheld()) != line.withheld());
+        let drive = line.drive();
+        // Only the beginning or end of keeping wakes whoever waits; how far the vehicle has come is looked up.
+        self.drive.send_if_modified(|shown| std::mem::replace(shown, drive).keeps_rows != drive.keeps_rows);
+        self.link_lines.send_if_modified(|shown| {
+            let lines = line.link_lines();
+            let news = shown != lines;
+            if news {
+                shown.clone_from(lines);
+            }
+            news
+        });
     }
 }
 
@@ -62,12 +87,13 @@ pub(crate) async fn read(
     mut line: Line,
     samples: mpsc::Sender<Taken>,
     shown: Shown,
-    mut orders: watch::Receiver<LineOrders>,
+    mut inlets: Inlets,
     shutdown: CancellationToken,
 ) -> Result<ReaderReport, AgentError> {
     let started = Instant::now();
+    line.configure(&inlets.settings.borrow_and_update());
     // Nothing was read yet, so nothing is finished by it.
-    line.obey(&orders.borrow_and_update(), &mut Vec::new());
+    line.obey(&inlets.orders.borrow_and_update(), &mut Vec::new());
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     let outcome = loop {
         match open(&config) {
@@ -75,7 +101,7 @@ pub(crate) async fn read(
                 tracing::info!(path = %config.path.display(), "serial line open");
                 backoff.reset();
                 line.reconnected(micros(started));
-                let over = read_port(port, started, &mut line, &samples, &shown, &mut orders, &shutdown).await;
+                let over = read_port(port, started, &mut line, &samples, &shown, &mut inlets, &shutdown).await;
                 if over == Over::Stop || finish_on_eof {
                     break Ok(());
                 }
@@ -85,9 +111,10 @@ pub(crate) async fn read(
             Err(error) => tracing::warn!(path = %config.path.display(), %error, "serial line cannot be opened"),
         }
         // One reader, one line: no herd to spread, so no randomness.
-        tokio::select! {
-            () = shutdown.cancelled() => break Ok(()),
-            () = tokio::time::sleep(backoff.next(1.0)) => {}
+        if pause(backoff.next(1.0), started, &mut line, &samples, &shown, &mut inlets.news, &shutdown).await
+            == Over::Stop
+        {
+            break Ok(());
         }
     };
     let mut rest = Vec::new();
@@ -97,7 +124,7 @@ pub(crate) async fn read(
     if !rest.is_empty() || position.is_some() {
         let _ = samples.send(Taken { samples: rest, position }).await;
     }
-    shown.show(&line);
+    shown.show(&mut line);
     outcome.map(|()| ReaderReport {
         line: line.counters(),
         voided_values: line.voided_values(),
@@ -108,6 +135,40 @@ pub(crate) async fn read(
 
 fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Waits for the next attempt to open the line; the modem is taken notice of meanwhile.
+async fn pause(
+    wait: Duration,
+    started: Instant,
+    line: &mut Line,
+    samples: &mpsc::Sender<Taken>,
+    shown: &Shown,
+    news: &mut mpsc::Receiver<News>,
+    shutdown: &CancellationToken,
+) -> Over {
+    let over = tokio::time::sleep(wait);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Over::Stop,
+            () = &mut over => return Over::Closed,
+            Some(news) = news.recv() => {
+                if !take(news, started, line, samples, shown).await {
+                    return Over::Stop;
+                }
+            }
+        }
+    }
+}
+
+/// Hands what was told to the line. False when nobody takes samples any more.
+async fn take(news: News, started: Instant, line: &mut Line, samples: &mpsc::Sender<Taken>, shown: &Shown) -> bool {
+    let at_us = news.at.saturating_duration_since(started).as_micros();
+    let mut out = Vec::new();
+    line.told(u64::try_from(at_us).unwrap_or(u64::MAX), news.told, &mut out);
+    shown.show(line);
+    out.is_empty() || samples.send(Taken { samples: out, position: line.position() }).await.is_ok()
 }
 
 fn open(config: &SerialConfig) -> std::io::Result<SerialStream> {
@@ -130,9 +191,10 @@ async fn read_port(
     line: &mut Line,
     samples: &mpsc::Sender<Taken>,
     shown: &Shown,
-    orders: &mut watch::Receiver<LineOrders>,
+    inlets: &mut Inlets,
     shutdown: &CancellationToken,
 ) -> Over {
+    let Inlets { orders, news, settings } = inlets;
     let mut buffer = vec![0; READ_BYTES];
     let mut idle_since = Instant::now();
     loop {
@@ -149,6 +211,16 @@ async fn read_port(
             () = shutdown.cancelled() => return Over::Stop,
             read = port.read(&mut buffer) => read,
             () = tokio::time::sleep(wait.min(Duration::from_secs(3_600))) => continue,
+            Some(news) = news.recv() => {
+                if !take(news, started, line, samples, shown).await {
+                    return Over::Stop;
+                }
+                continue;
+            }
+            Ok(()) = settings.changed() => {
+                line.configure(&settings.borrow_and_update());
+                continue;
+            }
             Ok(()) = orders.changed() => {
                 let mut out = Vec::new();
                 line.obey(&orders.borrow_and_update(), &mut out);
@@ -171,9 +243,10 @@ async fn read_port(
         };
         let mut out = Vec::new();
         line.feed(buffer.get(..count).unwrap_or_default(), micros(started), &mut out);
+        line.host_time(micros(started), host_time::read);
         shown.show(line);
-        let position_is_due = line.is_idle() && idle_since.elapsed() >= IDLE_POSITION_EVERY;
-        if position_is_due {
+        let position_is_due = idle_since.elapsed() >= IDLE_POSITION_EVERY;
+        if position_is_due || !out.is_empty() {
             idle_since = Instant::now();
         }
         if (!out.is_empty() || position_is_due)

@@ -4,7 +4,6 @@
 mod live;
 mod log;
 mod server;
-mod settings;
 mod spool_file;
 mod text;
 
@@ -12,17 +11,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::config::{AgentConfig, ConfigError};
 
 pub use live::{Facts, Live, StreamView};
-pub use log::JsonLines;
-pub use server::{Shared, Socket, now_unix_s, observe, spool_bytes};
-pub use settings::{LogSettings, MetricsSettings, StatusSettings};
-pub use spool_file::{SpoolView, SpoolViewError, StoredStream};
+pub use log::{JsonLines, LogFormat};
+pub use server::{Shared, SharedReloader, Socket, now_unix_s, observe, reload, spool_bytes};
+pub use spool_file::stored_json;
 pub use text::text;
+pub use tournee_spool::{SpoolView, SpoolViewError, StoredStream};
 
 /// How long an agent may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,19 +42,37 @@ pub enum StatusError {
     Answer(String),
 }
 
-/// Asks the agent that runs with this socket. None when none answers.
+/// Asks the agent that runs with this socket how it is. None when none answers.
 ///
 /// # Errors
 /// An answer that is not one.
 pub async fn ask(socket: &Path) -> Result<Option<Value>, StatusError> {
-    let Ok(stream) = UnixStream::connect(socket).await else { return Ok(None) };
-    let mut text = String::new();
-    let mut stream = stream.take(ANSWER_BYTES_MAX);
-    match tokio::time::timeout(ANSWER_TIMEOUT, stream.read_to_string(&mut text)).await {
+    // Nothing: an agent of any age answers that with its status.
+    talk(socket, b"").await
+}
+
+/// Asks the agent that runs with this socket to read its configuration again. None when none answers.
+///
+/// # Errors
+/// An answer that is not one.
+pub async fn ask_to_reload(socket: &Path) -> Result<Option<Value>, StatusError> {
+    talk(socket, b"reload\n").await
+}
+
+async fn talk(socket: &Path, request: &[u8]) -> Result<Option<Value>, StatusError> {
+    let Ok(mut stream) = UnixStream::connect(socket).await else { return Ok(None) };
+    let conversation = async {
+        stream.write_all(request).await?;
+        stream.shutdown().await?;
+        let mut text = String::new();
+        stream.take(ANSWER_BYTES_MAX).read_to_string(&mut text).await?;
+        std::io::Result::Ok(text)
+    };
+    let text = match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
         Err(_) => return Err(StatusError::Answer(format!("none within {} s", ANSWER_TIMEOUT.as_secs()))),
         Ok(Err(error)) => return Err(StatusError::Answer(error.to_string())),
-        Ok(Ok(_)) => {}
-    }
+        Ok(Ok(text)) => text,
+    };
     serde_json::from_str(&text).map(Some).map_err(|error| StatusError::Answer(error.to_string()))
 }
 
@@ -68,5 +85,5 @@ pub async fn status(config: &AgentConfig) -> Result<Value, StatusError> {
     if let Some(answer) = ask(&socket).await? {
         return Ok(answer);
     }
-    Ok(SpoolView::read(&config.spool.path)?.to_json())
+    Ok(stored_json(&SpoolView::read(&config.spool.path)?))
 }

@@ -59,6 +59,8 @@ pub(crate) struct Steward {
     time_due_us: u64,
     /// The box does not answer on this connection.
     deaf: bool,
+    /// The last exchange of stamps and the boot of the box that answered it, until it is taken.
+    exchange: Option<(u32, Exchange)>,
 }
 
 impl Steward {
@@ -72,11 +74,18 @@ impl Steward {
             agenda: Vec::new(),
             time_due_us: 0,
             deaf: false,
+            exchange: None,
         }
     }
 
     pub const fn state(&self) -> &BoxState {
         &self.state
+    }
+
+    /// The exchange of stamps that has just ended: the boot of the box, and its ticks against the clock of
+    /// [`Steward::receive`].
+    pub fn take_exchange(&mut self) -> Option<(u32, Exchange)> {
+        self.exchange.take()
     }
 
     /// The box is to sample so from now on; `wanted` has passed its check.
@@ -132,6 +141,7 @@ impl Steward {
             Some(Outcome::Time(answer)) => {
                 let exchange = i64::try_from(now_us).ok().and_then(|now_us| Exchange::new(&answer, now_us));
                 self.state.round_trip_us = exchange.map(|exchange| exchange.round_trip_us);
+                self.exchange = exchange.map(|exchange| (boot_id, exchange));
             }
             Some(Outcome::Done(_) | Outcome::NoAnswer) | None => {}
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tournee_payload::Stream;
 
 use crate::catch_up::CatchUp;
+use crate::config::MqttConfig;
 use crate::link::Outcome;
 
 /// Publishes that may wait for their PUBACK.
@@ -106,6 +107,17 @@ pub(crate) struct Limits {
     pub catch_up_bytes_per_s: u64,
 }
 
+impl Limits {
+    /// Those of a configuration.
+    pub const fn of(mqtt: &MqttConfig) -> Self {
+        Self {
+            ahead_batches: mqtt.ahead_batches,
+            watermark_timeout: Duration::from_secs(mqtt.watermark_timeout_s),
+            catch_up_bytes_per_s: mqtt.catch_up_bytes_per_s,
+        }
+    }
+}
+
 /// The state machine. Times are durations since any fixed moment.
 #[derive(Debug)]
 pub(crate) struct Uplink {
@@ -140,6 +152,12 @@ impl Uplink {
             tokens: 0,
             turn: 0,
         }
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&mut self, now: Duration, limits: Limits) {
+        self.catch_up.set_rate(limits.catch_up_bytes_per_s, now);
+        self.limits = limits;
     }
 
     /// A new connection. The broker is memory that may be lost: everything above the watermark is sent again.

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tournee_payload::{Ack, BoxId, StateMessage, Status, Stream, Topic};
 
 use crate::backoff::Backoff;
+use crate::beats::{BEAT_EVERY, Beat};
 use crate::commands_desk::CommandDesk;
+use crate::config::AgentConfig;
 use crate::keeper::{Gone, Said, SpoolHandle, SpoolStatus};
 use crate::link::{Link, LinkError, Outcome, Session, Target};
 use crate::report::UplinkStatus;
@@ -65,6 +67,9 @@ pub(crate) struct UplinkTask {
     pub rng: StdRng,
     pub shutdown: CancellationToken,
     pub report: UplinkReport,
+    /// The configuration, which may change.
+    pub settings: watch::Receiver<AgentConfig>,
+    pub beat: Beat,
     /// Watermarks that the spool could not take yet, the newest per stream. The broker does not repeat them.
     pub owed: BTreeMap<Stream, Ack>,
 }
@@ -116,6 +121,11 @@ impl UplinkTask {
         let shutdown = self.shutdown.clone();
         self.machine.prioritise(self.desk.memory().priorities());
         while !self.finished() {
+            self.beat.beat();
+            if self.settings.has_changed().unwrap_or(false) {
+                self.adopt(start.elapsed());
+            }
+            backoff.limit(self.reconnect_most);
             self.certificate.reload(&self.target.tls, &self.box_id, (self.wall_s)()).await;
             self.show("");
             self.target.last_will = (Topic::state(&self.box_id).to_string(), self.state(Status::Lost, None));
@@ -151,12 +161,29 @@ impl UplinkTask {
             };
             tracing::warn!(error = trouble, wait_ms = wait.as_millis() as u64, "no broker; the spool keeps everything");
             self.show(&trouble);
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(wait) => {}
+            if !self.rest(wait, start).await {
+                break;
             }
         }
         self.report
+    }
+
+    /// Waits before the next attempt, no longer than a new configuration allows. False when told to stop.
+    async fn rest(&mut self, wait: Duration, start: Instant) -> bool {
+        let shutdown = self.shutdown.clone();
+        let mut until = Instant::now() + wait;
+        while Instant::now() < until {
+            self.beat.beat();
+            tokio::select! {
+                () = shutdown.cancelled() => return false,
+                () = tokio::time::sleep_until(until.min(Instant::now() + BEAT_EVERY)) => {}
+                Ok(()) = self.settings.changed() => {
+                    self.adopt(start.elapsed());
+                    until = until.min(Instant::now() + self.reconnect_most);
+                }
+            }
+        }
+        true
     }
 
     fn finished(&self) -> bool {
@@ -201,12 +228,14 @@ impl UplinkTask {
             if self.finished() {
                 return Ok(());
             }
+            self.beat.beat();
             if std::mem::take(&mut self.report_due) {
                 let payload = self.state(Status::Connected, session.max_packet_bytes);
                 let ack = link.publish(state_topic.clone(), payload, true).await?;
                 reports.push(ack);
             }
             while let Some((stream, from_seq)) = self.machine.wanted(start.elapsed()) {
+                self.beat.beat();
                 let batch = match self.spool.peek(stream, from_seq).await? {
                     Said::Done(Some(batch)) => batch,
                     Said::Done(None) => {
@@ -255,6 +284,7 @@ impl UplinkTask {
                     Ok(()) => self.machine.available(),
                     Err(_) => return Ok(()),
                 },
+                Ok(()) = self.settings.changed() => self.adopt(start.elapsed()),
                 _ = clock.tick() => {
                     for ack in std::mem::take(&mut self.owed).into_values() {
                         self.acknowledge(ack, start).await?;

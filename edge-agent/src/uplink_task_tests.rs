@@ -14,6 +14,7 @@ use tournee_payload::{AckMessage, Command, CommandMessage, Order, Sample, StateR
 use tournee_spool::{Spool, SpoolConfig};
 
 use super::*;
+use crate::beats::{Beats, Part};
 use crate::commands_store::Store;
 use crate::config::{SamplingSettings, TlsSettings};
 use crate::keeper::{self, Keeper};
@@ -202,7 +203,7 @@ async fn deliver(host: &str, seed: u64, watermark_timeout: Duration, track_step_
     let (spool, _) = Spool::open(&path, SpoolConfig::new(box_id.clone(), 1 << 30), 7).unwrap();
     let epoch = spool.epoch();
     let Keeper { samples: queue, handle, status, ended } =
-        keeper::start(spool, Duration::from_millis(20), true, 8).unwrap();
+        keeper::start(spool, Duration::from_millis(20), true, 8, Beats::default().begin(Part::Keeper)).unwrap();
     let (_agent_sender, agent) = watch::channel(AgentStatus::default());
     let desk = CommandDesk::open(Store::beside(&path, &box_id), SamplingSettings::default(), BoxConfig::DEFAULT, agent);
     let limits = Limits { ahead_batches: 64, watermark_timeout, catch_up_bytes_per_s: 1 << 30 };
@@ -231,6 +232,8 @@ async fn deliver(host: &str, seed: u64, watermark_timeout: Duration, track_step_
         rng: StdRng::seed_from_u64(seed),
         shutdown: CancellationToken::new(),
         report: UplinkReport::default(),
+        settings: watch::channel(AgentConfig::new("van-01", &path, &path).unwrap()).1,
+        beat: Beats::default().begin(Part::Uplink),
         owed: BTreeMap::new(),
     };
     let task = tokio::spawn(task.run::<Fake>());

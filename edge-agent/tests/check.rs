@@ -36,6 +36,7 @@ fn everything_in_order() {
     assert!(line(&screen, "certificate").starts_with("OK"), "{screen}");
     assert!(line(&screen, "broker").starts_with("OK") && line(&screen, "broker").contains("van-01"), "{screen}");
     assert!(line(&screen, "spool").starts_with("OK"), "{screen}");
+    assert!(line(&screen, "privacy").starts_with("WARN") && line(&screen, "privacy").contains("ANY hour"), "{screen}");
     // Whether the disk of the tests is good is not said here; that it was looked at is.
     assert!(line(&screen, "disk").contains("MB free, a write is safe after"), "{screen}");
     assert!(!dir.path().join("spool.db").exists(), "a check makes no spool");
@@ -44,7 +45,8 @@ fn everything_in_order() {
 #[test]
 fn nothing_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let config = configuration(dir.path(), Path::new("/dev/not-a-line"), free_port(), "");
+    let hours = "[privacy.hours]\nopen = [\"mon-fri 06:00-20:00\"]\nclosed = [\"fr\"]\n";
+    let config = configuration(dir.path(), Path::new("/dev/not-a-line"), free_port(), hours);
     let text_of = std::fs::read_to_string(&config).unwrap();
     let absent = dir.path().join("absent").join("spool.db");
     let here = dir.path().join("spool.db");
@@ -57,6 +59,8 @@ fn nothing_in_order() {
         assert!(line.starts_with("FAIL") && line.contains("-> "), "{part}: {line}");
     }
     assert!(line(&screen, "clock").starts_with("WARN"), "{screen}");
+    let privacy = line(&screen, "privacy");
+    assert!(privacy.starts_with("OK") && privacy.contains("mon-fri 06:00-20:00 (Europe/Paris)"), "{screen}");
     assert!(line(&screen, "broker").contains("refused"), "{screen}");
 }
 

@@ -31,12 +31,20 @@ fn parse(page: &str) -> Families {
         let (name, words) = help.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')).expect(help);
         assert!(is_name(name) && words.ends_with('.'), "{help}");
         let kind = lines.next().and_then(|line| line.strip_prefix(&format!("# TYPE {name} "))).expect(help);
-        assert!(matches!(kind, "counter" | "gauge"), "{kind}");
+        assert!(matches!(kind, "counter" | "gauge" | "histogram"), "{kind}");
         assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
         let mut series = BTreeMap::new();
         while let Some(line) = lines.next_if(|line| !line.starts_with('#')) {
             let (key, value) = line.rsplit_once(' ').expect(line);
             let labels = key.strip_prefix(name).expect(line);
+            // Those of a histogram are told apart by what follows the name.
+            let (part, labels) = match (kind, labels.find('{')) {
+                ("histogram", Some(at)) => labels.split_at(at),
+                ("histogram", None) => (labels, ""),
+                _ => ("", labels),
+            };
+            let parts: &[&str] = if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+            assert!(parts.contains(&part), "{line}");
             if !labels.is_empty() {
                 let inner = labels.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect(line);
                 for label in inner.split("\",") {
@@ -45,8 +53,8 @@ fn parse(page: &str) -> Families {
                 }
             }
             let value: f64 = value.parse().expect(line);
-            assert!(value.is_finite() && (kind != "counter" || value >= 0.0), "{line}");
-            assert!(series.insert(labels.to_owned(), value).is_none(), "twice: {line}");
+            assert!(value.is_finite() && (kind == "gauge" || value >= 0.0), "{line}");
+            assert!(series.insert(format!("{part}{labels}"), value).is_none(), "twice: {line}");
         }
         assert!(!series.is_empty(), "{name} has no series");
         assert!(families.insert(name.to_owned(), (kind.to_owned(), series)).is_none(), "{name} stands twice");
@@ -141,6 +149,14 @@ fn a_scrape_shows_the_agent() {
     assert!(answers.iter().sum::<f64>() <= of("tournee_publishes_total", "") && answers[2] == 0.0, "{answers:?}");
     assert!(answers[0] + answers[1] >= 1.0, "{answers:?}");
     assert_eq!(of("tournee_collection_off", ""), 0.0);
+    assert_eq!(of("tournee_outside_hours", ""), 0.0);
+    for reason in ["area", "hours", "place", "trim"] {
+        assert_eq!(of("tournee_withheld_samples_total", &format!("{{reason=\"{reason}\"}}")), 0.0);
+    }
+    let commits = of("tournee_spool_commit_seconds", "_count");
+    assert!(commits >= 1.0 && of("tournee_spool_commit_seconds", "_sum") > 0.0);
+    assert_eq!(of("tournee_spool_commit_seconds", "_bucket{le=\"+Inf\"}"), commits);
+    assert!(of("tournee_spool_commit_seconds", "_bucket{le=\"0.002\"}") <= commits);
     assert_eq!(of("tournee_box_boots_total", ""), 1.0);
     assert!(of("tournee_spool_bytes", "") >= 4_096.0);
     assert!((1e6..1e9).contains(&of("process_resident_memory_bytes", "")));

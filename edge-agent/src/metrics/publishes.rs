@@ -7,26 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::link::{Incoming, Link, LinkError, Outcome, Session, Target};
+use crate::report::Published;
 
 tokio::task_local! {
     static COUNTS: Arc<Counts>;
-}
-
-/// What went to the broker, since the agent started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Published {
-    /// Connections that were greeted.
-    pub connections: u64,
-    /// Messages handed to the client, batches and states, repetitions included.
-    pub messages: u64,
-    /// Bytes of their payloads.
-    pub payload_bytes: u64,
-    /// Messages that the broker took.
-    pub accepted: u64,
-    /// Messages that the broker took with nobody to give them to.
-    pub without_subscriber: u64,
-    /// Messages that the broker refused.
-    pub refused: u64,
 }
 
 /// The counts while they grow.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tournee_payload::Stream;
 
+use crate::modem::modem_json;
+use crate::probe::probe_json;
 use crate::report::{AgentStatus, box_json};
 
 /// Marks per stream; when they are used up every second one goes and the next ones are twice as far apart.
@@ -196,7 +198,11 @@ impl Live {
             "certificate": status.uplink.certificate.to_string(),
             "certificate_trouble": status.uplink.certificate.is_trouble(),
             "collection_off": status.uplink.collection_off,
-            "withheld": { "frames": status.withheld.frames, "samples": status.withheld.samples },
+            "outside_hours": status.withheld.outside_hours,
+            "withheld": {
+                "frames": status.withheld.frames, "samples": status.withheld.samples,
+                "hours": status.withheld.hours, "places": status.withheld.places, "trimmed": status.withheld.trimmed,
+            },
             "published": {
                 "connections": status.published.connections, "messages": status.published.messages,
                 "payload_bytes": status.published.payload_bytes, "refused": status.published.refused,
@@ -207,6 +213,8 @@ impl Live {
                 "path": self.facts.spool.display().to_string(), "bytes": spool_bytes,
                 "max_bytes": self.facts.spool_max_bytes, "old_copies": status.old_copies,
                 "set_aside_samples": status.set_aside_samples, "lost_gap_rows": status.lost_gap_rows,
+                "aside_removed": status.aside_removed, "commits": status.commits.count(),
+                "commit_sum_s": status.commits.sum_s(), "commit_most_s": status.commits.most_s(),
             },
             "line": {
                 "frames_ok": status.line.frames_ok, "frames_bad": status.line.frames_bad,
@@ -214,6 +222,8 @@ impl Live {
             },
             "box": box_json(&status.box_state),
             "calibration": self.facts.calibration,
+            "modem": modem_json(&status.modem),
+            "probe": probe_json(&status.probe),
         })
     }
 }

@@ -2,17 +2,46 @@
 //! logging crate would bring further crates for it.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Formats an event as one JSON object: `unix_us`, `level`, `target`, `message`, and the fields by their names.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JsonLines;
+
+/// Lines for people or for programs, as the switch says at the moment of each.
+#[derive(Clone, Debug, Default)]
+pub struct LogFormat {
+    text: Format,
+    json: Arc<AtomicBool>,
+}
+
+impl LogFormat {
+    /// Lines for programs from now on, or for people. Clones are switched with it.
+    pub fn set_json(&self, json: bool) {
+        self.json.store(json, Ordering::Relaxed);
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for LogFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match self.json.load(Ordering::Relaxed) {
+            true => JsonLines.format_event(context, writer, event),
+            false => self.text.format_event(context, writer, event),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Fields(Map<String, Value>);
@@ -73,7 +102,7 @@ where
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);

@@ -1,4 +1,5 @@
-//! The Unix socket of a running agent: whoever connects gets one JSON document. Mode 0600: the agent's own user, and root.
+//! The Unix socket of a running agent. Whoever connects and says nothing, or hangs up its side, gets how the agent is; who says
+//! `reload` gets what became of that. One JSON document each. Mode 0600: the agent's own user, and root.
 
 use std::fs::Permissions;
 use std::io;
@@ -7,20 +8,28 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::io::AsyncWriteExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::live::Live;
+use crate::config::Reloader;
 use crate::report::AgentStatus;
 
 /// Readers at once.
 const READERS_MAX: usize = 4;
+/// How long a reader may take to say what it wants; then it wants the status.
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(250);
+/// Longer requests are none.
+const REQUEST_BYTES_MAX: usize = 64;
 /// How long a reader may take to take it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What several servers show.
 pub type Shared = Arc<Mutex<Live>>;
+/// The configuration, for whoever may have it read again.
+pub type SharedReloader = Arc<Mutex<Reloader>>;
 
 /// Seconds since 1970 by the system clock; 0 before.
 #[must_use]
@@ -82,15 +91,15 @@ impl Socket {
     }
 
     /// Answers until it is dropped.
-    pub async fn serve(self, live: Shared) {
+    pub async fn serve(self, live: Shared, reloader: SharedReloader) {
         let readers = Arc::new(Semaphore::new(READERS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&readers).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let live = Arc::clone(&live);
+                    let (live, reloader) = (Arc::clone(&live), Arc::clone(&reloader));
                     tokio::spawn(async move {
-                        let _ = tokio::time::timeout(WRITE_TIMEOUT, answer(stream, &live)).await;
+                        let _ = tokio::time::timeout(WRITE_TIMEOUT, answer(stream, &live, reloader)).await;
                         drop(permit);
                     });
                 }
@@ -104,11 +113,43 @@ impl Socket {
     }
 }
 
-async fn answer(mut stream: UnixStream, live: &Shared) -> io::Result<()> {
-    let text = {
-        let live = live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.to_json(now_unix_s(), spool_bytes(&live.facts.spool)).to_string()
+async fn answer(mut stream: UnixStream, live: &Shared, reloader: SharedReloader) -> io::Result<()> {
+    let answer = match request(&mut stream).await?.as_str() {
+        "" | "status" => {
+            let live = live.lock().unwrap_or_else(PoisonError::into_inner);
+            live.to_json(now_unix_s(), spool_bytes(&live.facts.spool))
+        }
+        "reload" => reload(reloader).await,
+        other => json!({ "error": format!("{other:?} is not understood: status, or reload") }),
     };
-    stream.write_all(text.as_bytes()).await?;
+    stream.write_all(answer.to_string().as_bytes()).await?;
     stream.shutdown().await
+}
+
+/// The first line of what the reader says; empty when it says nothing.
+async fn request(stream: &mut UnixStream) -> io::Result<String> {
+    let mut said = Vec::new();
+    let mut reader = stream.take(REQUEST_BYTES_MAX as u64);
+    let reading = async {
+        while !said.contains(&b'\n') {
+            if reader.read_buf(&mut said).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(REQUEST_TIMEOUT, reading).await {
+        return Err(error);
+    }
+    Ok(String::from_utf8_lossy(&said).lines().next().unwrap_or("").trim().to_owned())
+}
+
+/// Has the configuration read again. Reads files, so not on the thread of the runtime.
+pub async fn reload(reloader: SharedReloader) -> Value {
+    let work = move || reloader.lock().unwrap_or_else(PoisonError::into_inner).reload();
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(changed)) => json!({ "reloaded": changed }),
+        Ok(Err(error)) => json!({ "error": error.to_string() }),
+        Err(error) => json!({ "error": format!("reading the configuration ended unexpectedly: {error}") }),
+    }
 }

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::modem::modem_text;
+use crate::probe::probe_text;
+
 /// After so long without a watermark, though connected, the lake is named as the reason.
 const LAKE_QUIET_S: u64 = 300;
 
@@ -70,12 +73,22 @@ pub fn text(status: &Value, now_unix_s: u64) -> String {
         if status.get("collection_off").and_then(Value::as_bool) == Some(true) {
             let _ = writeln!(out, "collection  OFF by a command: measurements are not kept");
         }
+        if status.get("outside_hours").and_then(Value::as_bool) == Some(true) {
+            let _ = writeln!(out, "collection  outside of working hours: measurements are not kept");
+        }
         let withheld = |name: &str| number(status, &format!("/withheld/{name}")).unwrap_or(0);
         if withheld("frames") + withheld("samples") > 0 {
             let (frames, samples) = (withheld("frames"), withheld("samples"));
             let _ = writeln!(
                 out,
                 "withheld    by commands: {frames} frames, {samples} samples outside of the campaign's areas"
+            );
+        }
+        let (hours, places, trimmed) = (withheld("hours"), withheld("places"), withheld("trimmed"));
+        if hours + places + trimmed > 0 {
+            let _ = writeln!(
+                out,
+                "            by privacy: {hours} samples outside of working hours, {places} at places, {trimmed} at the ends of rounds"
             );
         }
         let line = |name: &str| number(status, &format!("/line/{name}")).unwrap_or(0);
@@ -88,17 +101,30 @@ pub fn text(status: &Value, now_unix_s: u64) -> String {
             line("frames_unknown")
         );
         sensor_box(&mut out, status);
+        modem_text(&mut out, status);
+        probe_text(&mut out, status);
         calibration(&mut out, status);
         if let Some(used) = number(status, "/spool/bytes") {
             let cap = number(status, "/spool/max_bytes").unwrap_or(0);
-            let _ = writeln!(out, "spool       {} on disk, cap {}", bytes(used), bytes(cap));
+            let most_ms = status.pointer("/spool/commit_most_s").and_then(Value::as_f64).unwrap_or(0.0) * 1e3;
+            let _ = writeln!(
+                out,
+                "spool       {} on disk, cap {}; the slowest commit took {most_ms:.0} ms",
+                bytes(used),
+                bytes(cap)
+            );
         }
     } else {
         let _ = writeln!(out, "agent       does not run; this is what its spool holds");
     }
     if let Some(trimmed) = status.get("trimmed_samples").and_then(Value::as_i64) {
-        let _ =
-            writeln!(out, "trimmed     {trimmed} samples kept on board by the privacy trim, by the last health row");
+        let of = |name: &str| status.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let (hours, places, withheld) = (of("hours_samples"), of("places_samples"), of("withheld_samples"));
+        let _ = writeln!(
+            out,
+            "withheld    by the last health row: {trimmed} at the ends of rounds, {hours} outside of working hours, {places} at \
+             places, {withheld} by commands"
+        );
     }
     queue(&mut out, status, now_unix_s);
     out

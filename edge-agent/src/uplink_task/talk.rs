@@ -1,5 +1,7 @@
 //! What the uplink says of itself, and what it does with what it hears.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tournee_payload::{Ack, AckMessage, StateMessage, Status, Stream, Topic};
 use tournee_spool::GapReason;
@@ -9,7 +11,7 @@ use crate::commands_desk::Came;
 use crate::keeper::{Acked, Said};
 use crate::link::{Incoming, LinkError, Session};
 use crate::report::UplinkStatus;
-use crate::uplink::Span;
+use crate::uplink::{Limits, Span};
 
 /// MQTT bytes of a PUBLISH beside its payload, at the most: the longest topic, header, lengths, packet id, properties.
 const STATE_HEAD_BYTES: usize = 128;
@@ -34,6 +36,21 @@ impl UplinkTask {
             *shown = now;
             news
         });
+    }
+
+    /// Takes over what a new configuration says.
+    pub(super) fn adopt(&mut self, now: Duration) {
+        let (mqtt, sampling) = {
+            let config = self.settings.borrow_and_update();
+            (config.mqtt.clone(), config.sampling.clone())
+        };
+        self.reconnect_most = Duration::from_secs(mqtt.reconnect_most_s);
+        self.machine.set_limits(now, Limits::of(&mqtt));
+        match sampling.wanted() {
+            Ok(wanted) => self.desk.configure(sampling, wanted),
+            // Checked before it was offered.
+            Err(error) => tracing::error!(%error, "the sampling stays as it was"),
+        }
     }
 
     /// The bytes of `state`.

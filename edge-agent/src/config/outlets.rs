@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ConfigError;
+use super::ConfigError;
 
 /// Where `edge-agent status` finds a running agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +65,13 @@ impl MetricsSettings {
 pub struct LogSettings {
     /// How a line looks: `text` or `json`.
     pub format: String,
+    /// Which lines: `error`, `warn`, `info`, `debug` or `trace`, each with those before it. `RUST_LOG` goes before it.
+    pub level: String,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: "text".to_owned() }
+        Self { format: "text".to_owned(), level: "info".to_owned() }
     }
 }
 
@@ -90,14 +92,30 @@ impl LogSettings {
         }
     }
 
+    /// Which lines are written.
+    ///
+    /// # Errors
+    /// None of the five.
+    pub fn level(&self) -> Result<&str, ConfigError> {
+        match self.level.as_str() {
+            level @ ("error" | "warn" | "info" | "debug" | "trace") => Ok(level),
+            other => Err(ConfigError::Value {
+                key: "log.level",
+                value: other.to_owned(),
+                expected: "error, warn, info, debug or trace".to_owned(),
+            }),
+        }
+    }
+
     /// What a configuration file says of the log, before anything else of it is looked at: the log must be there to say
     /// what is wrong with the rest. What cannot be read counts as text; the reading of the whole file tells why.
     #[must_use]
     pub fn of_file(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let table = text.parse::<toml::Table>().unwrap_or_default();
-        let format = table.get("log").and_then(|log| log.get("format")).and_then(toml::Value::as_str);
-        format.map_or_else(Self::default, |format| Self { format: format.to_owned() })
+        let said = |key: &str| table.get("log").and_then(|log| log.get(key)).and_then(toml::Value::as_str);
+        let Self { format, level } = Self::default();
+        Self { format: said("format").map_or(format, str::to_owned), level: said("level").map_or(level, str::to_owned) }
     }
 }
 
@@ -127,8 +145,10 @@ mod tests {
 
     #[test]
     fn a_log_format_is_text_or_json() {
-        let json = |format: &str| LogSettings { format: format.to_owned() }.is_json();
+        let json = |format: &str| LogSettings { format: format.to_owned(), ..LogSettings::default() }.is_json();
         assert_eq!((json("text").unwrap(), json("json").unwrap()), (false, true));
         assert!(json("xml").unwrap_err().to_string().contains("log.format = xml"));
+        let level = LogSettings { level: "loud".to_owned(), ..LogSettings::default() };
+        assert!(level.level().unwrap_err().to_string().contains("log.level = loud"));
     }
 }
