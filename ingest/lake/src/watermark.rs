@@ -208,7 +208,7 @@ struct Document {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Entry {
+pub(crate) struct Entry {
     box_id: String,
     stream: String,
     epoch: i64,
@@ -219,7 +219,7 @@ fn table(name: &str) -> Result<Table, WatermarkError> {
     Table::from_name(name).ok_or_else(|| WatermarkError::Table(name.to_owned()))
 }
 
-fn to_entries(set: &WatermarkSet) -> Vec<Entry> {
+pub(crate) fn to_entries(set: &WatermarkSet) -> Vec<Entry> {
     set.iter()
         .map(|(series, intervals)| Entry {
             box_id: series.box_id.clone(),
@@ -230,7 +230,7 @@ fn to_entries(set: &WatermarkSet) -> Vec<Entry> {
         .collect()
 }
 
-fn from_entries(entries: Vec<Entry>) -> Result<WatermarkSet, WatermarkError> {
+pub(crate) fn from_entries(entries: Vec<Entry>) -> Result<WatermarkSet, WatermarkError> {
     let mut set = WatermarkSet::new();
     for entry in entries {
         let series = Series { box_id: entry.box_id, stream: table(&entry.stream)?, epoch: entry.epoch };
