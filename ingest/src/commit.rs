@@ -1,21 +1,21 @@
 //! One commit, exactly once: the recipe of `tournee_lake::transaction`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use deltalake::kernel::Transaction;
+use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 use tournee_lake::transaction::{
-    KEEP_OBJECTS, app_id, hash_version, object_app_id, object_dir, object_number, object_path,
+    KEEP_OBJECTS, WATERMARK_DIR, app_id, hash_version, object_app_id, object_dir, object_number, object_path,
 };
 use tournee_lake::{Table, WatermarkObject};
 
 use crate::delta::{CommitError, Delta};
 use crate::error::IngestError;
 use crate::fail::{FailPoint, Hook};
-use crate::store::put_file;
+use crate::lake_store::LakeStore;
 
 /// The state of each shard of a table, as of the last commit that this process knows.
 pub(crate) type Objects = BTreeMap<u8, WatermarkObject>;
@@ -23,13 +23,41 @@ pub(crate) type Objects = BTreeMap<u8, WatermarkObject>;
 /// What this process knows of a table beside the log.
 pub(crate) struct Known {
     pub(crate) objects: Objects,
+    /// The names of all objects of these shards, leftovers included, as far as this process saw them.
+    names: Names,
     /// A commit of ours whose outcome was not learnt yet.
     attempt: Option<Attempt>,
 }
 
+/// Names of objects per shard, relative to the lake's root.
+type Names = BTreeMap<u8, BTreeSet<String>>;
+
+/// Watermark objects that are read or written at the same time.
+const AT_ONCE: usize = 16;
+
 impl Known {
-    pub(crate) const fn new(objects: Objects) -> Self {
-        Self { objects, attempt: None }
+    /// Reads the objects of `shards` that the log names.
+    pub(crate) async fn load(
+        store: &LakeStore,
+        delta: &Delta,
+        shards: &RangeInclusive<u8>,
+    ) -> Result<Self, IngestError> {
+        let names = list_objects(store, delta.table).await?;
+        let objects = load_all(store, delta, &names, shards).await?;
+        Ok(Self { objects, names, attempt: None })
+    }
+
+    /// Removes objects well behind those of the last commit of these shards. Best effort.
+    async fn prune(&mut self, store: &LakeStore, shards: &[(u8, i64)]) {
+        let mut old = Vec::new();
+        for (shard, n) in shards {
+            let Some(names) = self.names.get_mut(shard) else { continue };
+            let number = |name: &str| name.rsplit('/').next().and_then(object_number);
+            old.extend(names.extract_if(.., |name| number(name).is_some_and(|number| number <= n - KEEP_OBJECTS)));
+        }
+        if !old.is_empty() {
+            store.delete(old).await;
+        }
     }
 }
 
@@ -90,12 +118,15 @@ impl Committed {
     }
 }
 
+/// Parquet files of one commit that are written at the same time: one for each date.
+const FILES_AT_ONCE: usize = 4;
+
 /// A second worker on the same shards is a mistake of the operator; it must not loop for ever.
 const ATTEMPTS: u32 = 8;
 
 /// Where objects lie, and what a test wants to break.
 pub(crate) struct Context<'a> {
-    pub(crate) root: &'a Path,
+    pub(crate) store: &'a LakeStore,
     /// Shards that this worker owns.
     pub(crate) shards: &'a RangeInclusive<u8>,
     pub(crate) hook: Option<&'a Hook>,
@@ -112,7 +143,7 @@ impl Context<'_> {
 }
 
 /// The hash that names an object.
-fn object_hash(bytes: &[u8]) -> i64 {
+pub(crate) fn object_hash(bytes: &[u8]) -> i64 {
     let digest = Sha256::digest(bytes);
     let mut head = [0_u8; 8];
     for (to, from) in head.iter_mut().zip(digest.iter()) {
@@ -140,12 +171,14 @@ pub(crate) async fn commit(
         if prepared.next.is_empty() {
             return Ok(done);
         }
-        let mut adds = Vec::with_capacity(prepared.files.len());
+        context.reach(FailPoint::BeforeParquet, table)?;
+        let mut writes = Vec::with_capacity(prepared.files.len());
         for (day, batch) in &prepared.files {
-            adds.push(delta.write(*day, batch, context.now_us).await?);
+            writes.push(delta.write(*day, batch, context.now_us));
         }
+        let adds: Vec<_> = futures::stream::iter(writes).buffered(FILES_AT_ONCE).try_collect().await?;
         context.reach(FailPoint::BeforeObject, table)?;
-        let (next, hashes) = write_objects(context.root, table, &known.objects, prepared.next).await?;
+        let (next, hashes) = write_objects(context.store, table, known, prepared.next).await?;
         let mut transactions = Vec::with_capacity(2 * next.len());
         for (shard, object) in &next {
             let hash = hashes.get(shard).copied().unwrap_or_default();
@@ -164,9 +197,7 @@ pub(crate) async fn commit(
                 let numbers: Vec<(u8, i64)> = next.iter().map(|(shard, object)| (*shard, object.n)).collect();
                 known.objects.extend(next);
                 delta.settle();
-                for (shard, n) in numbers {
-                    prune(context.root, table, shard, n).await;
-                }
+                known.prune(context.store, &numbers).await;
                 done.rows += prepared.rows;
                 done.clamped += prepared.clamped;
                 return Ok(done);
@@ -189,34 +220,31 @@ pub(crate) async fn commit(
 
 /// Writes the objects of a commit, durable when this returns; gives them their `n` and returns their hashes.
 async fn write_objects(
-    root: &Path,
+    store: &LakeStore,
     table: Table,
-    objects: &Objects,
+    known: &mut Known,
     mut next: Objects,
 ) -> Result<(Objects, BTreeMap<u8, i64>), IngestError> {
     let mut hashes = BTreeMap::new();
-    let mut writes: Vec<(PathBuf, Vec<u8>)> = Vec::with_capacity(next.len());
+    let mut writes: Vec<(String, bytes::Bytes)> = Vec::with_capacity(next.len());
     for (shard, object) in &mut next {
-        object.n = objects.get(shard).map_or(0, |known| known.n) + 1;
+        object.n = known.objects.get(shard).map_or(0, |known| known.n) + 1;
         object.nonce = rand::random();
         let unreadable = |source| IngestError::Watermark { path: object_dir(table, *shard), source };
         let bytes = object.to_json().map_err(unreadable)?;
         let hash = object_hash(&bytes);
         hashes.insert(*shard, hash);
-        writes.push((root.join(object_path(table, *shard, object.n, hash)), bytes));
+        let name = object_path(table, *shard, object.n, hash);
+        known.names.entry(*shard).or_default().insert(name.clone());
+        writes.push((name, bytes.into()));
     }
-    let root = root.to_path_buf();
-    let written = tokio::task::spawn_blocking(move || {
-        for (path, bytes) in writes {
-            put_file(&path, &[bytes.into()], true)?;
-        }
-        Ok(())
-    });
-    match written.await {
-        Ok(Ok(())) => Ok((next, hashes)),
-        Ok(Err(source)) => Err(IngestError::Root { path: root, source }),
-        Err(error) => Err(IngestError::Root { path: root, source: std::io::Error::other(error) }),
+    // A name that is taken holds these very bytes: their hash is in it. Then an earlier try's answer was lost.
+    let mut puts = Vec::with_capacity(writes.len());
+    for (name, bytes) in &writes {
+        puts.push(store.put_new(name, bytes.clone()));
     }
+    futures::stream::iter(puts).buffered(AT_ONCE).try_collect::<Vec<bool>>().await?;
+    Ok((next, hashes))
 }
 
 /// Brings the log and the objects of *all* owned shards up to date, and says what was new. All, not only those of this
@@ -225,16 +253,9 @@ async fn write_objects(
 async fn refresh(context: &Context<'_>, delta: &mut Delta, known: &mut Known) -> Result<Refreshed, IngestError> {
     delta.reload().await?;
     context.reach(FailPoint::Reload, delta.table)?;
-    let mut changed = Objects::new();
-    for shard in shards_with_objects(context.root, delta.table) {
-        if !context.shards.contains(&shard) {
-            continue;
-        }
-        let Some(found) = load(context.root, delta, shard).await? else { continue };
-        if known.objects.get(&shard) != Some(&found) {
-            changed.insert(shard, found);
-        }
-    }
+    known.names = list_objects(context.store, delta.table).await?;
+    let mut changed = load_all(context.store, delta, &known.names, context.shards).await?;
+    changed.retain(|shard, found| known.objects.get(shard) != Some(found));
     // Its nonce tells our object from one that another worker made for the same rows.
     let found = match known.attempt.take() {
         _ if changed.is_empty() => Refreshed::Same,
@@ -248,48 +269,53 @@ async fn refresh(context: &Context<'_>, delta: &mut Delta, known: &mut Known) ->
     Ok(found)
 }
 
-/// The state of a shard as the log names it; `None` before its first commit.
-pub(crate) async fn load(root: &Path, delta: &Delta, shard: u8) -> Result<Option<WatermarkObject>, IngestError> {
-    let table = delta.table;
-    let Some(hash) = delta.transaction(&object_app_id(table, shard)).await? else { return Ok(None) };
-    let missing = IngestError::WatermarkMissing { table: table.name(), shard, hash };
-    let suffix = format!("-{hash:016x}.json");
-    let dir = root.join(object_dir(table, shard));
-    let Some(name) = object_names(&dir).into_iter().find(|name| name.ends_with(&suffix)) else { return Err(missing) };
-    let path = dir.join(&name);
-    let Ok(bytes) = tokio::fs::read(&path).await else { return Err(missing) };
-    if object_hash(&bytes) != hash {
-        return Err(missing);
+/// The state of every shard of `shards` as the log names it.
+async fn load_all(
+    store: &LakeStore,
+    delta: &Delta,
+    names: &Names,
+    shards: &RangeInclusive<u8>,
+) -> Result<Objects, IngestError> {
+    let mut loads = Vec::new();
+    for shard in shards.clone() {
+        loads.push(load(store, delta, names, shard));
     }
-    let object = WatermarkObject::from_json(&bytes)
-        .map_err(|source| IngestError::Watermark { path: path.display().to_string(), source })?;
+    let found: Vec<Option<WatermarkObject>> = futures::stream::iter(loads).buffered(AT_ONCE).try_collect().await?;
+    Ok(shards.clone().zip(found).filter_map(|(shard, object)| Some((shard, object?))).collect())
+}
+
+/// The state of a shard as the log names it; `None` before its first commit.
+async fn load(
+    store: &LakeStore,
+    delta: &Delta,
+    names: &Names,
+    shard: u8,
+) -> Result<Option<WatermarkObject>, IngestError> {
+    let table = delta.table;
+    let Some(hash) = delta.transaction(&object_app_id(table, shard)) else { return Ok(None) };
+    let missing = || IngestError::WatermarkMissing { table: table.name(), shard, hash };
+    let suffix = format!("-{hash:016x}.json");
+    let name = names.get(&shard).and_then(|names| names.iter().find(|name| name.ends_with(&suffix)));
+    let name = name.ok_or_else(missing)?;
+    let bytes = store.get(name).await?.ok_or_else(missing)?;
+    if object_hash(&bytes) != hash {
+        return Err(missing());
+    }
+    let object =
+        WatermarkObject::from_json(&bytes).map_err(|source| IngestError::Watermark { path: name.clone(), source })?;
     Ok(Some(object))
 }
 
-/// The shards of `table` that have ever had an object: all others need no look into the log.
-pub(crate) fn shards_with_objects(root: &Path, table: Table) -> Vec<u8> {
-    (0..64).filter(|shard| root.join(object_dir(table, *shard)).is_dir()).collect()
-}
-
-fn object_names(dir: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| object_number(name).is_some())
-        .collect()
-}
-
-/// Removes objects well behind commit `n`. Best effort.
-async fn prune(root: &Path, table: Table, shard: u8, n: i64) {
-    let dir = root.join(object_dir(table, shard));
-    let work = move || {
-        for name in object_names(&dir) {
-            if object_number(&name).is_some_and(|number| number <= n - KEEP_OBJECTS) {
-                let _ = std::fs::remove_file(dir.join(name));
-            }
+/// The names of the objects of a table, in one listing.
+async fn list_objects(store: &LakeStore, table: Table) -> Result<Names, IngestError> {
+    let mut names = Names::new();
+    for object in store.list(&format!("{WATERMARK_DIR}/{}", table.name())).await? {
+        let name = object.location.as_ref();
+        let mut parts = name.rsplit('/');
+        let (file, shard) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if let (Some(_), Ok(shard)) = (object_number(file), shard.parse()) {
+            names.entry(shard).or_default().insert(name.to_owned());
         }
-    };
-    if let Err(error) = tokio::task::spawn_blocking(work).await {
-        tracing::debug!(%error, "pruning of watermark objects did not run");
     }
+    Ok(names)
 }

@@ -75,10 +75,11 @@ pub(crate) fn to_batch(table: Table, rows: &[Row<'_>]) -> Result<RecordBatch, In
             "h3_r10" => Arc::new(rows.iter().map(|row| h3_r10(row.sample)).collect::<Int64Array>()),
             "flags" => Arc::new(rows.iter().map(flags).collect::<Int64Array>()),
             name => {
-                let at = list
-                    .iter()
-                    .position(|field| field.name == name)
-                    .ok_or(IngestError::Schema { table: table.name(), column: column.name })?;
+                let at = list.iter().position(|field| field.name == name).ok_or_else(|| IngestError::Schema {
+                    table: table.name(),
+                    column: column.name.to_owned(),
+                    reason: "no field of the stream goes there".to_owned(),
+                })?;
                 let values = rows.iter().map(|row| row.sample.values.get(at).copied().flatten());
                 match column.kind {
                     Kind::Decimal { precision, scale } => Arc::new(

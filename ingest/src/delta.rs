@@ -1,35 +1,37 @@
 //! One Delta table: its log, the snapshot that this process knows, files and commits.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
-use deltalake::kernel::{Action, Add, StructType, Transaction};
+use deltalake::kernel::{Action, Add, MetadataExt as _, StructField, StructType, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
+use deltalake::{DeltaTable, DeltaTableError};
+use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
-use object_store::{DynObjectStore, ObjectStoreExt as _};
 use tournee_lake::Table;
 
 use crate::error::IngestError;
+use crate::evolve::missing_columns;
+use crate::lake_store::LakeStore;
 use crate::parquet_file;
-use crate::store::sync_table;
+use crate::transactions::{Transactions, transactions};
 
 /// An open table.
 pub(crate) struct Delta {
     pub(crate) table: Table,
-    lake_root: PathBuf,
+    store: LakeStore,
     log: LogStoreRef,
     /// The snapshot of the last [`Delta::open`] or [`Delta::reload`]; commits since then are not in it.
     state: DeltaTableState,
+    /// The application transactions as of `state`.
+    transactions: Transactions,
     /// The newest version that this process knows.
     version: u64,
     known_at: Instant,
@@ -39,14 +41,10 @@ pub(crate) struct Delta {
 }
 
 impl Delta {
-    /// Opens the table under `lake_root`, creating it when absent.
-    pub(crate) async fn open(
-        lake_root: &FsPath,
-        store: Arc<DynObjectStore>,
-        table: Table,
-    ) -> Result<Self, IngestError> {
+    /// Opens the table, creating it when absent, and adding columns that it lacks.
+    pub(crate) async fn open(store: &LakeStore, table: Table) -> Result<Self, IngestError> {
         let fail = |source| IngestError::delta(table, source);
-        let log = Self::log_store(lake_root, store, table).map_err(fail)?;
+        let log = store.log(table).map_err(fail)?;
         if !log.is_delta_table_location().await.map_err(fail)? {
             let schema: StructType = table.schema().try_into_kernel()?;
             let created = CreateBuilder::new()
@@ -57,69 +55,71 @@ impl Delta {
                 .with_partition_columns(table.partition_columns().iter().copied())
                 .with_save_mode(SaveMode::Ignore)
                 .await;
-            // Another worker may have created it in between: then it can be loaded all the same.
+            // Another worker may have created it in between, or the answer was lost: then it can be loaded all the same.
             if let Err(error) = created
                 && !log.is_delta_table_location().await.map_err(fail)?
             {
                 return Err(fail(error));
             }
         }
-        let state = DeltaTableState::try_new(log.as_ref(), None).await.map_err(fail)?;
-        let delta = Self::new(lake_root, table, log, state);
-        delta.sync().await?;
-        delta.check_schema()?;
-        Ok(delta)
-    }
-
-    /// Opens an existing table for reading; `None` when it is not there.
-    pub(crate) async fn open_existing(
-        lake_root: &FsPath,
-        store: Arc<DynObjectStore>,
-        table: Table,
-    ) -> Result<Option<Self>, IngestError> {
-        let fail = |source| IngestError::delta(table, source);
-        if !table.path(lake_root).join("_delta_log").is_dir() {
-            return Ok(None);
+        let mut delta = Self::load(store, table, log).await?;
+        for _ in 0..REBASES {
+            store.sync(table).await?;
+            let missing = delta.missing()?;
+            if missing.is_empty() {
+                return Ok(delta);
+            }
+            delta.add_columns(missing).await?;
         }
-        let log = Self::log_store(lake_root, store, table).map_err(fail)?;
-        let state = DeltaTableState::try_new(log.as_ref(), None).await.map_err(fail)?;
-        Ok(Some(Self::new(lake_root, table, log, state)))
+        Err(IngestError::Contended { table: table.name() })
     }
 
-    fn new(lake_root: &FsPath, table: Table, log: LogStoreRef, state: DeltaTableState) -> Self {
+    async fn load(store: &LakeStore, table: Table, log: LogStoreRef) -> Result<Self, IngestError> {
+        let fail = |source| IngestError::delta(table, source);
+        let state = DeltaTableState::try_new(log.as_ref(), None).await.map_err(fail)?;
         let version = state.version();
-        Self {
+        let transactions = transactions(&log, version, None).await.map_err(fail)?;
+        Ok(Self {
             table,
-            lake_root: lake_root.to_path_buf(),
+            store: store.clone(),
             log,
             state,
+            transactions,
             version,
             known_at: Instant::now(),
             must_refresh: false,
-        }
+        })
     }
 
-    fn log_store(lake_root: &FsPath, store: Arc<DynObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
-        let path = table.path(lake_root);
-        let url = ensure_table_uri(path.to_string_lossy())?;
-        DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(store, url).build_storage()
-    }
-
-    /// May this program write the table? Readers find columns by name; a table that lacks one was written by another version.
-    fn check_schema(&self) -> Result<(), IngestError> {
+    /// May this program write the table, and which columns are missing? Readers find columns by name.
+    fn missing(&self) -> Result<Vec<StructField>, IngestError> {
         let wanted: StructType = self.table.schema().try_into_kernel()?;
         PROTOCOL.can_write_to(&self.state).map_err(|error| IngestError::delta(self.table, error.into()))?;
-        let found = self.state.schema();
-        for column in self.table.columns() {
-            let same = match (wanted.field(column.name), found.field(column.name)) {
-                (Some(wanted), Some(found)) => wanted.data_type() == found.data_type(),
-                _ => false,
-            };
-            if !same {
-                return Err(IngestError::Schema { table: self.table.name(), column: column.name });
-            }
+        let partitions = self.state.metadata().partition_columns();
+        missing_columns(self.table, &wanted, self.state.schema().as_ref(), partitions)
+    }
+
+    /// Adds columns in one commit of the metadata, on top of the snapshot; then loads what the log says, whoever wrote it.
+    async fn add_columns(&mut self, missing: Vec<StructField>) -> Result<(), IngestError> {
+        let table = self.table;
+        let fail = |source| IngestError::delta(table, source);
+        let names: Vec<&str> = missing.iter().map(|field| field.name().as_str()).collect();
+        tracing::info!(table = table.name(), columns = names.join(", "), "the table gets the columns of this version");
+        let before = self.state.schema();
+        let schema = StructType::try_new(before.fields().cloned().chain(missing.iter().cloned()))
+            .map_err(|error| fail(DeltaTableError::Generic(error.to_string())))?;
+        let metadata = self.state.metadata().clone().with_schema(&schema).map_err(|error| fail(error.into()))?;
+        let operation = DeltaOperation::AddColumn { fields: missing };
+        let bytes = CommitData::new(vec![Action::Metadata(metadata)], operation, HashMap::new(), Vec::new())
+            .get_bytes()
+            .map_err(|error| fail(error.into()))?;
+        let next = self.version + 1;
+        match self.log.write_commit_entry(next, CommitOrBytes::LogBytes(bytes), Default::default()).await {
+            // Where the outcome is unknown, the log is asked like after a conflict; it may have them by now.
+            Ok(()) | Err(TransactionError::VersionAlreadyExists(_)) => {}
+            Err(error) => tracing::warn!(table = table.name(), %error, "columns: outcome unknown, looking again"),
         }
-        Ok(())
+        self.look().await
     }
 
     /// The newest version that this process knows.
@@ -131,38 +131,47 @@ impl Delta {
     /// until [`Delta::settle`].
     pub(crate) async fn reload(&mut self) -> Result<(), IngestError> {
         self.must_refresh = true;
-        let log = self.log.clone();
-        self.state.update(log.as_ref(), None).await.map_err(|source| IngestError::delta(self.table, source))?;
-        self.version = self.state.version();
-        self.known_at = Instant::now();
-        self.sync().await?;
-        self.check_schema()
+        self.look().await?;
+        self.store.sync(self.table).await?;
+        match self.missing()?.first() {
+            None => Ok(()),
+            // Somebody took a column away while this worker ran.
+            Some(field) => Err(IngestError::Schema {
+                table: self.table.name(),
+                column: field.name().clone(),
+                reason: "it is not there any more; start again to add it".to_owned(),
+            }),
+        }
     }
 
-    /// Makes what was read of the log last, before anything is built on it or acknowledged.
-    async fn sync(&self) -> Result<(), IngestError> {
-        let path = self.table.path(&self.lake_root);
-        sync_table(&self.lake_root, &path).await.map_err(|source| IngestError::Root { path, source })
+    async fn look(&mut self) -> Result<(), IngestError> {
+        let fail = |table| move |source| IngestError::delta(table, source);
+        let log = self.log.clone();
+        let before = self.state.version();
+        self.state.update(log.as_ref(), None).await.map_err(fail(self.table))?;
+        self.version = self.state.version();
+        self.known_at = Instant::now();
+        self.transactions =
+            transactions(&log, self.version, Some((before, &self.transactions))).await.map_err(fail(self.table))?;
+        Ok(())
     }
 
     /// The version of an application transaction as of the last reload.
-    pub(crate) async fn transaction(&self, app_id: &str) -> Result<Option<i64>, IngestError> {
-        self.state
-            .transaction_version(self.log.as_ref(), app_id)
-            .await
-            .map_err(|source| IngestError::delta(self.table, source))
-    }
-
-    /// Paths of the data files as of the last reload, relative to the table.
-    pub(crate) fn files(&self) -> Vec<Path> {
-        self.state.log_data().iter().map(|file| file.object_store_path()).collect()
+    pub(crate) fn transaction(&self, app_id: &str) -> Option<i64> {
+        self.transactions.get(app_id).copied()
     }
 
     /// Writes one Parquet file per partition, durable when this returns. `day` is days since 1970.
     pub(crate) async fn write(&self, day: i32, batch: &RecordBatch, now_us: i64) -> Result<Add, IngestError> {
         let date = arrow::temporal_conversions::date32_to_datetime(day)
             .map_or_else(|| "1970-01-01".to_owned(), |date| date.format("%Y-%m-%d").to_string());
-        let bytes = parquet_file::to_bytes(self.table, batch)?;
+        // Encoding is the dearest part of a commit: on a thread of its own, beside those of the other tables.
+        let (table, batch) = (self.table, batch.clone());
+        let work = move || Ok((parquet_file::to_bytes(table, &batch)?, parquet_file::statistics(table, &batch)));
+        let joined = tokio::task::spawn_blocking(work).await;
+        let (bytes, stats) = joined.unwrap_or_else(|error| {
+            Err(IngestError::delta(table, DeltaTableError::Generic(format!("a file was not encoded: {error}"))))
+        })?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let name = format!("date={date}/part-{:032x}.zstd.parquet", rand::random::<u128>());
         self.log.object_store(None).put(&Path::from(name.as_str()), bytes.into()).await?;
@@ -172,7 +181,7 @@ impl Delta {
             size,
             modification_time: now_us.div_euclid(1_000),
             data_change: true,
-            stats: Some(parquet_file::statistics(batch)),
+            stats: Some(stats),
             tags: None,
             deletion_vector: None,
             base_row_id: None,
@@ -232,7 +241,19 @@ impl Delta {
                 }
                 Err(TransactionError::VersionAlreadyExists(_)) => {
                     let taken = self.log.read_commit_entry(next).await.map_err(CommitError::Delta)?;
-                    if taken.is_none_or(|taken| moves(&taken, owned)) {
+                    // Refused because of a writer whose entry never came: nobody knows what became of ours.
+                    let Some(taken) = taken else {
+                        return Err(CommitError::Delta(DeltaTableError::VersionMismatch(next, self.version)));
+                    };
+                    if taken == bytes {
+                        // The store tried twice, and only the answer to the first try was lost. No other entry has these bytes: a
+                        // watermark object's hash, made with a random number, is in them.
+                        self.version = next;
+                        self.known_at = Instant::now();
+                        self.checkpoint_if_due().await;
+                        return Ok(());
+                    }
+                    if moves(&taken, owned) {
                         return Err(CommitError::Moved);
                     }
                     self.version = next;

@@ -15,6 +15,32 @@ pub enum IngestError {
         /// Why.
         source: std::io::Error,
     },
+    /// Not a place for a lake.
+    #[error("cannot use `{location}` as a lake: {reason}")]
+    Location {
+        /// What was given.
+        location: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The object store cannot be used.
+    #[error(
+        "cannot use {location}: {source}; see that the bucket exists and that AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL are right"
+    )]
+    Bucket {
+        /// The lake.
+        location: String,
+        /// Why.
+        source: object_store::Error,
+    },
+    /// The object store lets two writers have the same name.
+    #[error(
+        "{location}: the store ignores If-None-Match on PUT, so that two workers could overwrite each other's commits; use a store that honours it (Amazon S3 does)"
+    )]
+    NotConditional {
+        /// The lake.
+        location: String,
+    },
     /// The Delta log refused.
     #[error("Delta table `{table}`: {source}")]
     Delta {
@@ -23,15 +49,17 @@ pub enum IngestError {
         /// Why.
         source: Box<deltalake::DeltaTableError>,
     },
-    /// The table on disk has not the columns of this program.
+    /// The table has not the columns of this program, and they cannot be added.
     #[error(
-        "table `{table}` has no column `{column}` of the expected type: it was written by another version of Tournée"
+        "table `{table}` was written by another version of Tournée, column `{column}`: {reason}; nothing was written, use the version that fits"
     )]
     Schema {
         /// The table.
         table: &'static str,
         /// The column.
-        column: &'static str,
+        column: String,
+        /// What does not fit.
+        reason: String,
     },
     /// Rows could not be made into columns.
     #[error("cannot build columns: {0}")]
@@ -76,6 +104,9 @@ pub enum IngestError {
         /// Its shard.
         shard: u8,
     },
+    /// The registry of boxes.
+    #[error("registry of boxes: {0}")]
+    Devices(String),
     /// MQTT options are not usable.
     #[error("MQTT settings: {0}")]
     Mqtt(String),

@@ -1,21 +1,24 @@
 //! The lake as ingest sees it: rows in, commits out, each row once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use serde::Serialize;
 use tournee_lake::{IntervalSet, Series, Table, WatermarkObject, WatermarkSet};
 use tournee_payload::{Ack, AckMessage, Batch, BoxId, MAX_ACKS, Sample, Stream, shard};
 
-use crate::commit::{Committed, Context, Known, Objects, commit, load, shards_with_objects};
+use crate::budget::{QuarantineBudget, QuarantineLimits};
+use crate::commit::{Committed, Context, Known, Objects, commit};
 use crate::delta::Delta;
 use crate::error::IngestError;
 use crate::fail::Hook;
+use crate::holes::Holes;
+use crate::lake_store::LakeStore;
+use crate::lake_url::LakeUrl;
 use crate::prepare::{prepare_quarantine, prepare_stream};
-use crate::quarantine::{Refusal, RefusedRows};
-use crate::store::{FsyncedLocal, create_dirs};
+use crate::quarantine::{Refusal, RefusedRows, key_only, sum_time};
 use crate::validate::{gap_fits, gap_range, row, stream_table};
 
 /// Most intervals of one series. A box that sends in order makes one; one that would make more than this is sending
@@ -84,18 +87,31 @@ pub struct Totals {
 pub struct Limits {
     /// Event dates of one commit to one table; rows of further dates go to the ingest date, flagged.
     pub dates_per_commit: usize,
+    /// Boxes in the lake, ever; a batch of one more goes to quarantine and is not accounted for.
+    pub boxes: usize,
     /// Epochs of one box, ever; a batch of one more goes to quarantine and is not accounted for. A box begins a new one only
     /// when its spool is made anew.
     pub epochs_per_box: usize,
+    /// Pieces into which refused rows, or gap records, may break one series. Of vehicles 4,096: a box that refuses a row in every
+    /// hour of a year's driving stays below. Refused rows beyond it stand in their own table by their keys; gap records are
+    /// refused.
+    pub pieces: usize,
     /// Numbers that one gap record may give up, and how far beyond the largest known number it may reach.
     pub gap_seqs: u64,
 }
 
 impl Limits {
     /// No bounds: for files that an operator imports.
-    pub const NONE: Self = Self { dates_per_commit: usize::MAX, epochs_per_box: usize::MAX, gap_seqs: u64::MAX };
-    /// For what comes from vehicles.
-    pub const VEHICLES: Self = Self { dates_per_commit: 32, epochs_per_box: 64, gap_seqs: 10_000_000 };
+    pub const NONE: Self = Self {
+        dates_per_commit: usize::MAX,
+        boxes: usize::MAX,
+        epochs_per_box: usize::MAX,
+        pieces: usize::MAX,
+        gap_seqs: u64::MAX,
+    };
+    /// For what comes from vehicles: a national fleet has 40,000.
+    pub const VEHICLES: Self =
+        Self { dates_per_commit: 32, boxes: 100_000, epochs_per_box: 64, pieces: 4_096, gap_seqs: 10_000_000 };
 }
 
 /// Rows of one batch that wait for a commit.
@@ -143,7 +159,7 @@ impl QuarantineTable {
 
 /// An open lake. One process per shard; a second one is fenced off by the commit itself.
 pub struct Lake {
-    root: PathBuf,
+    store: LakeStore,
     options: LakeOptions,
     streams: BTreeMap<Table, StreamTable>,
     quarantine: QuarantineTable,
@@ -157,24 +173,46 @@ pub struct Lake {
     pending_rows: usize,
     totals: Totals,
     limits: Limits,
+    /// How much may go to quarantine in a day; no bound without.
+    budget: Option<QuarantineBudget>,
+    /// What breaks the series into pieces.
+    holes: Holes,
+    /// Rows and messages refused, by reason.
+    refused: BTreeMap<&'static str, u64>,
 }
 
 impl Lake {
-    /// Opens the lake under `root`, creating directories and tables that are absent, and reads the watermark objects back.
+    /// Opens the lake at a path or [`LakeUrl`], creating what is absent, adding columns of this version to tables that lack
+    /// them, and reads the watermark objects back.
     ///
     /// # Errors
-    /// When the directory is not writable, a table is of another version, or a watermark object is missing.
-    pub async fn open(root: impl Into<PathBuf>, options: LakeOptions) -> Result<Self, IngestError> {
-        let root = prepare_root(root.into())?;
-        let store: Arc<object_store::DynObjectStore> = Arc::new(FsyncedLocal::new(options.hook.clone()));
-        let mut streams = BTreeMap::new();
-        for table in Table::STREAMS {
-            let delta = Delta::open(&root, store.clone(), table).await?;
-            let known = Known::new(load_all(&root, &delta, &options.shards).await?);
-            streams.insert(table, StreamTable { delta, known, pending: Vec::new(), pending_bytes: 0 });
-        }
-        let delta = Delta::open(&root, store, Table::Quarantine).await?;
-        let known = Known::new(load_all(&root, &delta, &options.shards).await?);
+    /// When the place is not writable, a table cannot be written by this version, or a watermark object is missing.
+    pub async fn open(location: impl Into<LakeUrl>, options: LakeOptions) -> Result<Self, IngestError> {
+        let store = LakeStore::create(&location.into(), options.hook.clone()).await?;
+        Self::open_in(store, options).await
+    }
+
+    /// The same in a place that is open already; the hook is then that of the store for its part.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn open_in(store: LakeStore, options: LakeOptions) -> Result<Self, IngestError> {
+        let shards = &options.shards;
+        // The tables do not depend on each other, and what takes time is the way to the store.
+        let open = |table| {
+            let store = &store;
+            async move {
+                let delta = Delta::open(store, table).await?;
+                let known = Known::load(store, &delta, shards).await?;
+                Ok::<_, IngestError>((delta, known))
+            }
+        };
+        let opened = futures::future::try_join_all(Table::STREAMS.map(open)).await?;
+        let (delta, known) = open(Table::Quarantine).await?;
+        let streams = opened
+            .into_iter()
+            .map(|(delta, known)| (delta.table, StreamTable { delta, known, pending: Vec::new(), pending_bytes: 0 }))
+            .collect();
         let quarantine = QuarantineTable {
             delta,
             known,
@@ -184,7 +222,7 @@ impl Lake {
             pending_bytes: 0,
         };
         let mut lake = Self {
-            root,
+            store,
             options,
             streams,
             quarantine,
@@ -195,6 +233,9 @@ impl Lake {
             pending_rows: 0,
             totals: Totals::default(),
             limits: Limits::NONE,
+            budget: None,
+            holes: Holes::default(),
+            refused: BTreeMap::new(),
         };
         lake.learn();
         Ok(lake)
@@ -205,6 +246,60 @@ impl Lake {
     pub const fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The same with bounds on what goes to quarantine in a day. `stored`: what [`Self::take_budget`] gave to be stored, if
+    /// anything; one that cannot be read is as none, and the second value says why.
+    #[must_use]
+    pub fn with_quarantine(mut self, limits: QuarantineLimits, stored: Option<&[u8]>) -> (Self, Option<String>) {
+        let resumed = stored.map(|bytes| QuarantineBudget::resume(limits, bytes));
+        let (budget, trouble) = match resumed {
+            Some(Ok(budget)) => (budget, None),
+            Some(Err(trouble)) => (QuarantineBudget::new(limits), Some(trouble)),
+            None => (QuarantineBudget::new(limits), None),
+        };
+        self.budget = Some(budget);
+        (self, trouble)
+    }
+
+    /// The account of the day as an object to store after a commit; `None` while it did not change.
+    pub fn take_budget(&mut self) -> Option<Vec<u8>> {
+        self.budget.as_mut().and_then(QuarantineBudget::take_json)
+    }
+
+    /// Puts the sums of what was left out of quarantine into it, of days that are over; with `all` of today as well, for an end.
+    pub fn add_sums(&mut self, now_us: i64, all: bool) {
+        let shard = *self.options.shards.start();
+        let Some(budget) = &mut self.budget else { return };
+        let (serial, sums) = budget.sums(crate::convert::day_of(now_us), all);
+        for left_out in sums {
+            let at_us = sum_time(left_out.day, now_us);
+            self.quarantine.push(Refusal::sum(left_out, shard, serial), at_us);
+        }
+    }
+
+    /// Takes room for a refused row or message; false when there is none, and it was counted.
+    fn has_room(&mut self, box_id: Option<&str>, reason: &str, bytes: usize, now_us: i64) -> bool {
+        let Some(budget) = &mut self.budget else { return true };
+        budget.take(crate::convert::day_of(now_us), box_id, reason, 1, bytes as u64)
+    }
+
+    /// Rows and messages refused since the lake was opened, by reason.
+    #[must_use]
+    pub const fn refused_by_reason(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refused
+    }
+
+    /// Rows and messages refused and left out of quarantine, of which no sum is written yet.
+    #[must_use]
+    pub fn left_out_rows(&self) -> u64 {
+        self.budget.as_ref().map_or(0, QuarantineBudget::left_out_rows)
+    }
+
+    /// Boxes that the lake knows.
+    #[must_use]
+    pub fn known_boxes(&self) -> usize {
+        self.epochs.len()
     }
 
     /// Adds what the committed objects say to what is accounted for.
@@ -246,6 +341,12 @@ impl Lake {
             return Ok(done);
         };
         let series = Series { box_id: batch.box_id.to_string(), stream: table, epoch };
+        if self.epochs.len() >= self.limits.boxes && !self.epochs.contains_key(&series.box_id) {
+            let detail = format!("the lake has {} boxes already; remove those that are none", self.epochs.len());
+            self.refuse_batch(&batch, "too_many_boxes", &detail, now_us);
+            done.refused = batch.samples.len() as u64;
+            return Ok(done);
+        }
         let epochs = self.epochs.entry(series.box_id.clone()).or_default();
         if !epochs.contains(&epoch) && epochs.len() >= self.limits.epochs_per_box {
             let detail = format!("the box has {} epochs already; give it another id, or find out why", epochs.len());
@@ -292,7 +393,12 @@ impl Lake {
                 Some((lost, first, last)) => {
                     let end =
                         self.accounted.get(lost).and_then(IntervalSet::last).map_or(0, |seq| seq.saturating_add(1));
-                    gap_fits(*first, *last, end, self.limits.gap_seqs)
+                    gap_fits(*first, *last, end, self.limits.gap_seqs)?;
+                    let before = self.committed_pieces(Table::Gap, lost, shard);
+                    if self.holes.admit(Table::Gap, lost, (*first, *last), before, self.limits.pieces) {
+                        return Ok(());
+                    }
+                    Err(("too_many_holes", "the series has too many gaps; give the box a new spool".to_owned()))
                 }
                 None => Ok(()),
             });
@@ -305,8 +411,16 @@ impl Lake {
                     done.rows += 1;
                 }
                 Err((reason, detail)) => {
-                    refused.add(seq, &sample, reason, detail);
                     done.refused += 1;
+                    *self.refused.entry(reason).or_default() += 1;
+                    let before = self.committed_pieces(Table::Quarantine, &series, shard);
+                    let whole = self.holes.admit(Table::Quarantine, &series, (seq, seq), before, self.limits.pieces);
+                    let bytes = size_of::<Option<i64>>() * sample.values.len();
+                    if self.has_room(Some(&series.box_id), reason, bytes, now_us) && whole {
+                        refused.add(seq, &sample, reason, detail);
+                    } else {
+                        rows.push((seq, key_only(&sample, batch.stream)));
+                    }
                 }
             }
         }
@@ -349,7 +463,18 @@ impl Lake {
             return;
         }
         self.totals.refused_messages += 1;
-        self.quarantine.push(refusal, now_us);
+        if let Cow::Borrowed(reason) = refusal.reason {
+            *self.refused.entry(reason).or_default() += 1;
+        }
+        if self.has_room(refusal.box_id.as_deref(), &refusal.reason, refusal.bytes.len() + refusal.topic.len(), now_us)
+        {
+            self.quarantine.push(refusal, now_us);
+        }
+    }
+
+    /// Intervals of a series that a table's last commit accounts for.
+    fn committed_pieces(&self, table: Table, series: &Series, shard: u8) -> usize {
+        self.object(table, shard).and_then(|object| object.covered.get(series)).map_or(0, |set| set.intervals().len())
     }
 
     /// Counts columns that were left out of a message, see [`Totals::unknown_fields`].
@@ -365,7 +490,7 @@ impl Lake {
     pub async fn commit(&mut self, now_us: i64) -> Result<CommitReport, IngestError> {
         let mut report = CommitReport::default();
         let LakeOptions { shards, hook } = &self.options;
-        let context = Context { root: &self.root, shards, hook: hook.as_ref(), now_us };
+        let context = Context { store: &self.store, shards, hook: hook.as_ref(), now_us };
         let table = &mut self.quarantine;
         if !table.pending.is_empty() {
             let pending = &table.pending;
@@ -503,38 +628,22 @@ impl Lake {
         self.totals
     }
 
-    /// The lake's directory.
+    /// The lake's objects, beside its tables.
     #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
+    pub const fn store(&self) -> &LakeStore {
+        &self.store
+    }
+
+    /// The lake's directory; none when it lies in an object store.
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
+        self.store.local_root()
     }
 }
 
 /// What a decoded row costs in memory, about, bytes: its values, and what the list and the allocator add.
 const fn row_bytes(sample: &Sample) -> usize {
     size_of::<(u64, Sample)>() + sample.values.len() * size_of::<Option<i64>>() + 16
-}
-
-/// Makes the directory, finds its absolute name, and tries that it can be written.
-fn prepare_root(path: PathBuf) -> Result<PathBuf, IngestError> {
-    let fail = |source| IngestError::Root { path: path.clone(), source };
-    std::path::absolute(&path).and_then(|path| create_dirs(&path)).map_err(fail)?;
-    let root = path.canonicalize().map_err(fail)?;
-    // The path may have led through links: these are the directories that hold the files.
-    create_dirs(&root).map_err(fail)?;
-    let probe = root.join(format!(".{:016x}.staging", rand::random::<u64>()));
-    std::fs::write(&probe, []).and_then(|()| std::fs::remove_file(&probe)).map_err(fail)?;
-    Ok(root)
-}
-
-async fn load_all(root: &Path, delta: &Delta, shards: &RangeInclusive<u8>) -> Result<Objects, IngestError> {
-    let mut objects = Objects::new();
-    for shard in shards_with_objects(root, delta.table).into_iter().filter(|shard| shards.contains(shard)) {
-        if let Some(object) = load(root, delta, shard).await? {
-            objects.insert(shard, object);
-        }
-    }
-    Ok(objects)
 }
 
 /// Commits what waits for one stream's table; returns how many rows were offered, and what was done.

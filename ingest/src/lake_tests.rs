@@ -51,7 +51,7 @@ fn deliver(lake: &mut Lake) {
 }
 
 const EXPECTED: Account =
-    Account { generated: 20 + 15 + 1 + 7, stored: 18 + 10 + 1 + 7, gaps: 5, refused: 2, duplicates: 0, missing: 0 };
+    Account { generated: 20 + 15 + 1 + 7, stored: 18 + 10 + 1 + 7, expired: 0, gaps: 5, refused: 2, duplicates: 0, missing: 0 };
 
 async fn open(root: &Path) -> Lake {
     Lake::open(root, LakeOptions::default()).await.unwrap()

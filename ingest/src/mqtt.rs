@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rumqttc::{
@@ -16,6 +16,7 @@ use tournee_payload::{MAX_WIRE_BYTES, Topic};
 
 use crate::error::IngestError;
 use crate::run::IngestConfig;
+use crate::tls::{TlsFiles, transport};
 
 /// How long the broker keeps our session and what it queues for us while we are away.
 const SESSION_EXPIRY_S: u32 = 3_600;
@@ -31,6 +32,10 @@ const REQUEST_BATCH: usize = 64;
 const MESSAGE_OVERHEAD_BYTES: usize = 256;
 /// A batch as vehicles send it; sizes the window of unacknowledged messages.
 const TYPICAL_MESSAGE_BYTES: usize = 4 * 1024;
+/// A national fleet at its peak: 100,000 rows a second in batches of a minute, so about 1,700 messages a second.
+const PEAK_MESSAGES_PER_S: f64 = 100_000.0 / 60.0;
+/// How long a commit may take before the window is full.
+const COMMIT_TAKES: Duration = Duration::from_secs(5);
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(5);
 
@@ -54,6 +59,8 @@ pub(crate) struct Link {
     /// Number of the current connection. An acknowledgement for a message of an older one disconnects us, or acknowledges
     /// another message that got the same id.
     pub(crate) generation: Arc<AtomicU64>,
+    /// Messages are left unread: the broker keeps them for the next connection.
+    deaf: Arc<AtomicBool>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -83,10 +90,18 @@ impl SessionStore for EmptyStore {
     }
 }
 
+/// Messages that may be on the way or wait for their commit: what a whole fleet sends in a commit interval at its peak, or what
+/// fills the memory that may be pending, whichever is more. The memory itself is bounded by permits, not by this.
+fn window(config: &IngestConfig) -> u16 {
+    let memory = config.max_bytes_pending / TYPICAL_MESSAGE_BYTES;
+    let interval = PEAK_MESSAGES_PER_S * (config.commit_interval + COMMIT_TAKES).as_secs_f64();
+    // A float to an integer saturates.
+    u16::try_from(memory.max(interval as usize)).unwrap_or(u16::MAX).max(64)
+}
+
 fn options(config: &IngestConfig) -> MqttOptions {
     let mut options = MqttOptions::new(&config.client_id, (config.mqtt_host.as_str(), config.mqtt_port));
-    // The window is sized so that a full one of typical batches fits the memory that may be pending.
-    let window = u16::try_from(config.max_bytes_pending / TYPICAL_MESSAGE_BYTES).unwrap_or(u16::MAX).max(64);
+    let window = window(config);
     options
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_EXPIRY_S))
@@ -115,13 +130,17 @@ fn options(config: &IngestConfig) -> MqttOptions {
 
 /// Starts the task that connects, reconnects and reads.
 pub(crate) fn connect(config: &IngestConfig) -> Result<Link, IngestError> {
-    let (client, eventloop) = AsyncClient::builder(options(config))
+    let transport = transport(&config.mqtt_host, config.tls.as_ref())?;
+    let mut options = options(config);
+    options.set_transport(transport);
+    let (client, eventloop) = AsyncClient::builder(options)
         .capacity(REQUESTS)
         .try_build()
         .map_err(|error| IngestError::Mqtt(error.to_string()))?;
     let (sender, events) = mpsc::unbounded_channel();
     let generation = Arc::new(AtomicU64::new(0));
     let stop = CancellationToken::new();
+    let deaf = Arc::new(AtomicBool::new(false));
     let bytes = config.max_bytes_pending.clamp(MAX_PACKET_BYTES as usize, Semaphore::MAX_PERMITS);
     let driver = Driver {
         eventloop,
@@ -129,15 +148,22 @@ pub(crate) fn connect(config: &IngestConfig) -> Result<Link, IngestError> {
         filters: config.shards.clone().map(Topic::up_filter).collect(),
         events: sender,
         generation: generation.clone(),
+        deaf: deaf.clone(),
+        tls: config.tls.clone(),
         room: Arc::new(Semaphore::new(bytes)),
         room_bytes: bytes,
         first: true,
     };
     let task = tokio::spawn(driver.drive(stop.clone()));
-    Ok(Link { client, events, generation, stop, task })
+    Ok(Link { client, events, generation, deaf, stop, task })
 }
 
 impl Link {
+    /// From here on messages are left to the next connection.
+    pub(crate) fn stop_reading(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
+    }
+
     /// Lets what was queued be sent, then ends the connection, keeping the session at the broker.
     pub(crate) async fn close(self, within: Duration) {
         let asked = self.client.disconnect().await;
@@ -157,6 +183,8 @@ struct Driver {
     filters: Vec<String>,
     events: mpsc::UnboundedSender<LinkEvent>,
     generation: Arc<AtomicU64>,
+    deaf: Arc<AtomicBool>,
+    tls: Option<TlsFiles>,
     /// Bytes that may be pending; when they are used up, nothing is read.
     room: Arc<Semaphore>,
     room_bytes: usize,
@@ -189,6 +217,7 @@ impl Driver {
                     if self.events.send(LinkEvent::Disconnected(error.to_string())).is_err() {
                         return;
                     }
+                    self.renew_certificate();
                     // The client itself does not wait between attempts.
                     let wait = backoff.mul_f64(0.5 + rand::random::<f64>());
                     backoff = (backoff * 2).min(BACKOFF_MOST);
@@ -198,6 +227,17 @@ impl Driver {
                     }
                 }
             }
+        }
+    }
+
+    /// The files may be other ones by now. Those that cannot be read are used as they were: the broker says what is wrong.
+    fn renew_certificate(&mut self) {
+        match self.tls.as_ref().map(TlsFiles::transport) {
+            Some(Ok(transport)) => {
+                self.eventloop.options.set_transport(transport);
+            }
+            Some(Err(error)) => tracing::warn!(%error, "the certificate cannot be read anew"),
+            None => {}
         }
     }
 
@@ -224,6 +264,7 @@ impl Driver {
                         .map_or(usize::MAX, |bytes| bytes as usize),
                 }
             }
+            Packet::Publish(_) if self.deaf.load(Ordering::SeqCst) => return true,
             Packet::Publish(publish) => {
                 let generation = self.generation.load(Ordering::SeqCst);
                 let cost = (publish.payload.len() + publish.topic.len() + MESSAGE_OVERHEAD_BYTES).min(self.room_bytes);

@@ -2,21 +2,21 @@
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
-use tournee_lake::{Encoding, Table};
+use tournee_lake::{Encoding, Kind, Table};
 
 use crate::error::IngestError;
 
-/// zstd level 3: level 9 saves 3 % of these files and takes several times as long.
+/// zstd level 3: level 9 saves 2 % of these files and takes several times as long.
 const ZSTD_LEVEL: i32 = 3;
 
-/// The bytes of a file.
-pub(crate) fn to_bytes(table: Table, batch: &RecordBatch) -> Result<Vec<u8>, IngestError> {
+/// How the files of a table are written, by ingest and by maintenance.
+pub(crate) fn properties(table: Table) -> Result<WriterProperties, IngestError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_dictionary_enabled(false)
@@ -25,23 +25,36 @@ pub(crate) fn to_bytes(table: Table, batch: &RecordBatch) -> Result<Vec<u8>, Ing
     for column in table.columns() {
         let path = ColumnPath::from(column.name);
         properties = match column.encoding {
-            Encoding::Dictionary => properties.set_column_dictionary_enabled(path, true),
+            // What follows once the dictionary is full: text has no better layout than the writer's own.
+            Encoding::Dictionary if matches!(column.kind, Kind::Text | Kind::Binary) => {
+                properties.set_column_dictionary_enabled(path, true)
+            }
+            Encoding::Dictionary => properties
+                .set_column_dictionary_enabled(path.clone(), true)
+                .set_column_encoding(path, ParquetEncoding::DELTA_BINARY_PACKED),
             Encoding::DeltaBinaryPacked => properties.set_column_encoding(path, ParquetEncoding::DELTA_BINARY_PACKED),
             Encoding::DeltaLength => properties.set_column_encoding(path, ParquetEncoding::DELTA_LENGTH_BYTE_ARRAY),
             Encoding::Partition => properties,
         };
     }
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()))?;
+    Ok(properties.build())
+}
+
+/// The bytes of a file.
+pub(crate) fn to_bytes(table: Table, batch: &RecordBatch) -> Result<Vec<u8>, IngestError> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties(table)?))?;
     writer.write(batch)?;
     Ok(writer.into_inner()?)
 }
 
-/// Delta's per-file statistics: row count, and smallest, largest and empty count of the columns that queries prune by.
-pub(crate) fn statistics(batch: &RecordBatch) -> String {
+/// Delta's per-file statistics: row count, and smallest, largest and empty count of the columns that queries prune by: who,
+/// when and where.
+pub(crate) fn statistics(table: Table, batch: &RecordBatch) -> String {
     let (mut least, mut most, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for name in ["box_id", "epoch", "seq", "t", "h3_r10"] {
+    for name in ["box_id", "epoch", "seq", "t", "lat_deg", "lon_deg", "h3_r10", "received_at"] {
+        let Some(column) = table.columns().iter().find(|column| column.name == name) else { continue };
         let Some(array) = batch.column_by_name(name) else { continue };
-        if let Some((low, high)) = bounds(array) {
+        if let Some((low, high)) = bounds(array, column.kind) {
             least.insert(name.to_owned(), low);
             most.insert(name.to_owned(), high);
         }
@@ -50,7 +63,7 @@ pub(crate) fn statistics(batch: &RecordBatch) -> String {
     json!({"numRecords": batch.num_rows(), "minValues": least, "maxValues": most, "nullCount": nulls}).to_string()
 }
 
-fn bounds(array: &dyn Array) -> Option<(Value, Value)> {
+fn bounds(array: &dyn Array, kind: Kind) -> Option<(Value, Value)> {
     match array.data_type() {
         DataType::Utf8 => {
             let array = array.as_string::<i32>();
@@ -60,12 +73,23 @@ fn bounds(array: &dyn Array) -> Option<(Value, Value)> {
             let array = array.as_primitive::<Int64Type>();
             Some((min(array)?.into(), max(array)?.into()))
         }
+        DataType::Decimal128(..) => {
+            let Kind::Decimal { scale, .. } = kind else { return None };
+            let array = array.as_primitive_opt::<Decimal128Type>()?;
+            Some((decimal(min(array)?, scale)?, decimal(max(array)?, scale)?))
+        }
         DataType::Timestamp(..) => {
             let array = array.as_primitive::<TimestampMicrosecondType>();
             Some((time_text(min(array)?)?.into(), time_text(max(array)?)?.into()))
         }
         _ => None,
     }
+}
+
+/// As the number that Delta wants. Exact: a 64-bit float is printed with the fewest digits that give it back, and holds any 15.
+fn decimal(value: i128, scale: i8) -> Option<Value> {
+    let value = i64::try_from(value).ok().filter(|value| value.unsigned_abs() < 1_000_000_000_000_000)?;
+    serde_json::Number::from_f64(value as f64 / 10_f64.powi(i32::from(scale))).map(Value::Number)
 }
 
 fn time_text(time_us: i64) -> Option<String> {
@@ -128,10 +152,15 @@ mod tests {
 
     #[test]
     fn statistics_are_what_delta_expects() {
-        let stats: Value = serde_json::from_str(&statistics(&batch(3))).unwrap();
+        let stats: Value = serde_json::from_str(&statistics(Table::Track, &batch(3))).unwrap();
         assert_eq!(stats["numRecords"], 3);
         assert_eq!(stats["minValues"]["seq"], 0);
         assert_eq!(stats["maxValues"]["t"], "2026-01-15T00:00:02.000000Z");
         assert_eq!(stats["nullCount"]["h3_r10"], 0);
+        // Digit by digit what the column holds.
+        assert_eq!(stats["minValues"]["lat_deg"].to_string(), "47.65");
+        assert_eq!(stats["maxValues"]["lat_deg"].to_string(), "47.6500074");
+        assert_eq!(stats["minValues"]["lon_deg"].to_string(), "-2.08");
+        assert_eq!(decimal(-1, 7).unwrap().to_string(), "-1e-7");
     }
 }

@@ -1,13 +1,15 @@
 //! What was refused, with its reason: nothing blocks the line and nothing vanishes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use sha2::{Digest as _, Sha256};
 use tournee_lake::{IntervalSet, QUARANTINE_BYTES_MAX, Series, Table};
-use tournee_payload::{Sample, Stream, Topic, fields};
+use tournee_payload::{Sample, Stream, Topic, field, fields};
 
+use crate::budget::LeftOut;
 use crate::convert::day_of;
 use crate::error::IngestError;
 use crate::validate::stream_table;
@@ -24,7 +26,7 @@ pub struct Refusal {
     /// Epoch and sequence number, for a row whose batch was readable: it counts as accounted for.
     pub identity: Option<(i64, u64)>,
     /// Short code that never changes.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// What exactly was wrong.
     pub detail: String,
     /// The message (cut at 64 KiB); of a row its values as JSON, wire integers.
@@ -93,11 +95,11 @@ impl Refusal {
         hasher.update(payload);
         let kept = payload.get(..QUARANTINE_BYTES_MAX).unwrap_or(payload);
         Box::new(Self {
-            topic: topic.to_owned(),
+            topic: cut(topic),
             box_id: None,
             stream: None,
             identity: None,
-            reason,
+            reason: Cow::Borrowed(reason),
             detail: detail.to_owned(),
             bytes: kept.to_vec(),
             length_bytes: payload.len(),
@@ -132,12 +134,34 @@ impl Refusal {
             box_id: Some(series.box_id.clone()),
             stream: Some(sample.stream),
             identity: Some((series.epoch, seq)),
-            reason,
+            reason: Cow::Borrowed(reason),
             detail,
             length_bytes: bytes.len(),
             bytes,
             shard,
             hash: String::new(),
+            also: IntervalSet::new(),
+        })
+    }
+
+    /// The sum of what a box's room for the day did not hold: one line in the place of all of them. `serial` tells sums of the same
+    /// day apart.
+    pub(crate) fn sum(left_out: LeftOut, shard: u8, serial: u64) -> Box<Self> {
+        let LeftOut { day, box_id, reason, rows, bytes } = left_out;
+        let hash = hex(&Sha256::digest(format!("sum/{day}/{box_id}/{reason}/{rows}/{bytes}/{shard}/{serial}")));
+        Box::new(Self {
+            topic: String::new(),
+            stream: None,
+            identity: None,
+            detail: format!(
+                "sum of the day: {rows} more, {bytes} bytes, beyond the box's or the worker's room; not kept"
+            ),
+            box_id: Some(box_id).filter(|name| name != "*"),
+            reason: Cow::Owned(reason),
+            bytes: Vec::new(),
+            length_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            shard,
+            hash,
             also: IntervalSet::new(),
         })
     }
@@ -159,6 +183,34 @@ impl Refusal {
         let texts = self.topic.len() + self.detail.len() + self.bytes.len() + self.hash.len();
         size_of::<Self>() + texts + self.box_id.as_ref().map_or(0, String::len) + 16 * self.also.intervals().len()
     }
+}
+
+/// When a sum counts as received: on the day that it is of.
+pub(crate) fn sum_time(day: i32, now_us: i64) -> i64 {
+    let end_us = i64::from(day).saturating_add(1).saturating_mul(86_400_000_000).saturating_sub(1);
+    now_us.min(end_us)
+}
+
+/// Longest part of a topic that is kept: ours are shorter by far, MQTT allows 64 KiB.
+const TOPIC_BYTES_MAX: usize = 256;
+
+fn cut(topic: &str) -> String {
+    topic.get(..topic.floor_char_boundary(TOPIC_BYTES_MAX)).unwrap_or_default().to_owned()
+}
+
+/// Set by ingest in `flags`: the row's values were refused, and only its key stands.
+pub(crate) const VALUES_REFUSED: i64 = 1 << 31;
+
+/// A refused row that stands in its stream's table by its key alone, where a line in quarantine would cost too much: the
+/// box's room for the day is used up, or good and refused rows in turn would make interval sets grow without end.
+pub(crate) fn key_only(sample: &Sample, stream: Stream) -> Sample {
+    let mut kept = Sample::new(stream);
+    kept.set(field::T_US, sample.get(field::T_US).filter(|_| sample.stream == stream));
+    if kept.out_of_range().is_some() {
+        kept.set(field::T_US, None);
+    }
+    kept.set(field::FLAGS, Some(VALUES_REFUSED));
+    kept
 }
 
 /// The shard in a topic that may be nonsense otherwise; 0 when there is none.
@@ -194,7 +246,7 @@ pub(crate) fn to_batch(lines: &[Line<'_>]) -> Result<RecordBatch, IngestError> {
         text(&|refusal| refusal.stream.map(|stream| stream.name().to_owned())),
         number(&|line| line.refusal.identity.map(|(epoch, _)| epoch)),
         number(&|line| seq(line).and_then(|seq| i64::try_from(seq).ok())),
-        text(&|refusal| Some(refusal.reason.to_owned())),
+        text(&|refusal| Some(refusal.reason.to_string())),
         Arc::new(lines.iter().map(|line| Some(detail(line))).collect::<StringArray>()),
         Arc::new(lines.iter().map(bytes).collect::<BinaryArray>()),
         number(&length),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use rumqttc::{Publish, PublishOptions, QoS};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -13,35 +13,37 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tournee_payload::{BoxId, Topic};
 
+use crate::admission::Accept;
+use crate::budget::QuarantineLimits;
+use crate::devices::DeviceRegistry;
+use crate::door::Door;
 use crate::error::IngestError;
-use crate::lake::{Lake, LakeOptions, Limits, Totals};
+use crate::fail::{FailPlan, FailPoint};
+use crate::lake::{Lake, LakeOptions, Totals};
+use crate::lake_url::LakeUrl;
+use crate::measured::Measured;
 use crate::mqtt::{Link, LinkEvent, connect};
-use crate::quarantine::Refusal;
-use crate::validate::message;
+use crate::tls::TlsFiles;
 
 /// How long the end may take: the last commit, the last acknowledgements.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// After a failed commit, wait this long before the next attempt.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Whose samples are taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Accept {
-    /// Every box.
-    All,
-    /// These boxes; what others send goes to quarantine.
-    Boxes(BTreeSet<BoxId>),
-}
+/// How often the registry of boxes is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Settings of a worker.
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
-    /// Directory of the lake.
-    pub lake_root: PathBuf,
+    /// Where the lake lies.
+    pub lake: LakeUrl,
     /// Host of the broker.
     pub mqtt_host: String,
     /// Port of the broker.
     pub mqtt_port: u16,
+    /// TLS with a certificate; without it the broker must be on this machine.
+    pub tls: Option<TlsFiles>,
     /// MQTT client id; must not change between restarts, or what the broker queued is not found again.
     pub client_id: String,
     /// Shards that this worker owns.
@@ -55,28 +57,38 @@ pub struct IngestConfig {
     pub max_bytes_pending: usize,
     /// Whose samples are taken.
     pub accept: Accept,
+    /// Time between two looks at the registry of boxes.
+    pub look_every: Duration,
+    /// How much may go to quarantine in a day.
+    pub quarantine: QuarantineLimits,
+    /// Where this worker is to fail: for tests.
+    pub fail: Option<FailPlan>,
 }
 
 impl IngestConfig {
     /// Settings for one worker that owns every shard: commits every 10 s, 64 MiB pending.
     #[must_use]
-    pub fn new(lake_root: PathBuf, mqtt_host: &str, mqtt_port: u16) -> Self {
+    pub fn new(lake: impl Into<LakeUrl>, mqtt_host: &str, mqtt_port: u16) -> Self {
         Self {
-            lake_root,
+            lake: lake.into(),
             mqtt_host: mqtt_host.to_owned(),
             mqtt_port,
+            tls: None,
             client_id: "ingest-00-63".to_owned(),
             shards: crate::ALL_SHARDS,
             commit_interval: Duration::from_secs(10),
             max_rows_per_commit: 200_000,
             max_bytes_pending: 64 << 20,
             accept: Accept::All,
+            look_every: LOOK_EVERY,
+            quarantine: QuarantineLimits::default(),
+            fail: None,
         }
     }
 }
 
 /// What a worker does right now.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct IngestStatus {
     /// Connected to the broker.
     pub connected: bool,
@@ -94,20 +106,28 @@ pub struct IngestStatus {
     pub last_commit_ms: u64,
     /// When the last commit ended, microseconds since 1970.
     pub last_commit_us: i64,
+    /// When the last commit ended that wrote something or found nothing to write, microseconds since 1970.
+    pub last_flush_us: i64,
+    /// Commits that failed and were tried again.
+    pub failures: u64,
+    /// The last commit failed.
+    pub commit_failing: bool,
     /// Sums of the lake.
     pub totals: Totals,
+    /// What was measured.
+    pub measured: Measured,
     /// The newest trouble that is not over, in one line.
     pub trouble: Option<String>,
 }
 
 /// What a worker did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct IngestReport {
     /// The last status.
     pub status: IngestStatus,
 }
 
-fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     // A clock before 1970 or after 294,000 is no clock; rows are then flagged by their dates.
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_micros()).ok()).unwrap_or(0)
 }
@@ -122,7 +142,8 @@ pub async fn run(
     shutdown: CancellationToken,
     status: watch::Sender<IngestStatus>,
 ) -> Result<IngestReport, IngestError> {
-    let lake = Lake::open(&config.lake_root, LakeOptions { shards: config.shards.clone(), hook: None }).await?;
+    let hook = config.fail.as_ref().map(FailPlan::hook);
+    let lake = Lake::open(&config.lake, LakeOptions { shards: config.shards.clone(), hook }).await?;
     run_with(lake, config, shutdown, status).await
 }
 
@@ -133,10 +154,24 @@ pub(crate) async fn run_with(
     shutdown: CancellationToken,
     status: watch::Sender<IngestStatus>,
 ) -> Result<IngestReport, IngestError> {
+    let budget = format!("_quarantine/budget-{:02}-{:02}.json", config.shards.start(), config.shards.end());
+    let stored = lake.store().get(&budget).await?;
+    let registry = DeviceRegistry::of(lake.store());
+    let door = Door::open(
+        lake,
+        config.accept.clone(),
+        Some(registry),
+        config.look_every,
+        config.quarantine,
+        stored.as_deref(),
+    );
+    let door = door.await?;
+    // Last: what the broker sends from here on can be judged.
     let link = connect(&config)?;
     let mut worker = Worker {
         config,
-        lake: lake.with_limits(Limits::VEHICLES),
+        door,
+        budget,
         link,
         status,
         now: IngestStatus::default(),
@@ -149,8 +184,9 @@ pub(crate) async fn run_with(
     };
     let result = worker.work(&shutdown).await;
     worker.publish_status();
-    let Worker { link, now, .. } = worker;
+    let Worker { link, now, door, .. } = worker;
     link.close(CLOSE_WITHIN).await;
+    door.close().await;
     result.map(|()| IngestReport { status: now })
 }
 
@@ -164,7 +200,9 @@ struct Held {
 
 struct Worker {
     config: IngestConfig,
-    lake: Lake,
+    door: Door,
+    /// Name of the stored account of quarantine.
+    budget: String,
     link: Link,
     status: watch::Sender<IngestStatus>,
     now: IngestStatus,
@@ -199,17 +237,27 @@ impl Worker {
                 if let Err(error) = self.flush().await {
                     tracing::error!(%error, "commit failed; it will be tried again");
                     self.now.trouble = Some(error.to_string());
+                    self.now.commit_failing = true;
+                    self.now.failures += 1;
                     self.retry_at = Some(Instant::now() + RETRY_AFTER);
                 }
                 self.publish_status();
             }
         }
+        self.drain().await
+    }
+
+    /// The end in order: nothing more is read, what was read is committed, acknowledged and told to the vehicles. The
+    /// subscriptions stay, for the broker keeps for the next worker what comes meanwhile; to unsubscribe would be to lose it.
+    async fn drain(&mut self) -> Result<(), IngestError> {
+        self.link.stop_reading();
         while let Ok(event) = self.link.events.try_recv() {
             self.handle(event);
             if self.full() {
                 self.flush().await?;
             }
         }
+        self.door.lake.add_sums(now_us(), true);
         self.flush().await
     }
 
@@ -218,8 +266,8 @@ impl Worker {
     fn full(&self) -> bool {
         let held: usize = self.held.len() * 256; // lower bound, cheap; the exact bound is the permits'
         let bytes = self.config.max_bytes_pending.max(2);
-        self.lake.pending_rows() >= self.config.max_rows_per_commit.max(1)
-            || self.lake.pending_bytes() >= bytes
+        self.door.lake.pending_rows() >= self.config.max_rows_per_commit.max(1)
+            || self.door.lake.pending_bytes() >= bytes
             || held >= bytes / 2
     }
 
@@ -236,7 +284,7 @@ impl Worker {
                 }
                 if !kept || self.now.connections == 1 {
                     // A broker that lost its memory lost the retained watermarks too.
-                    self.dirty.extend(self.lake.boxes());
+                    self.dirty.extend(self.door.lake.boxes());
                 }
                 tracing::info!(kept, "connected to the broker");
                 self.publish_status();
@@ -266,48 +314,42 @@ impl Worker {
     }
 
     fn take(&mut self, publish: &Publish) {
-        let now_us = now_us();
         let topic = String::from_utf8_lossy(&publish.topic);
-        let batch = match message(&topic, &publish.payload) {
-            Ok(decoded) => {
-                self.lake.note_unknown_fields(decoded.unknown_fields);
-                decoded.batch
-            }
-            Err(refusal) => return self.lake.refuse(refusal, now_us),
-        };
-        if let Accept::Boxes(known) = &self.config.accept
-            && !known.contains(&batch.box_id)
-        {
-            let mut refusal = Refusal::message(&topic, &publish.payload, "unknown_box", "not in the list of boxes");
-            refusal.box_id = Some(batch.box_id.to_string());
-            refusal.stream = Some(batch.stream);
-            return self.lake.refuse(refusal, now_us);
+        if let Some(let_in) = self.door.let_in(&topic, &publish.payload, now_us()) {
+            self.dirty.insert(let_in.box_id);
         }
-        let box_id = batch.box_id.clone();
-        match self.lake.append(batch, now_us) {
-            Ok(_) => {
-                self.dirty.insert(box_id);
-            }
-            // Only with a kept session of a worker that had other shards: their owner gets it from the vehicle again.
-            Err(error) => {
-                let refusal = Refusal::message(&topic, &publish.payload, "foreign_shard", &error.to_string());
-                self.lake.refuse(refusal, now_us);
-            }
+    }
+
+    /// Stores the account of quarantine. Best effort, see [`crate::budget`].
+    async fn store_budget(&mut self) {
+        let Some(bytes) = self.door.lake.take_budget() else { return };
+        let store = self.door.lake.store().clone();
+        if let Err(error) = store.put(&self.budget, Bytes::from(bytes)).await {
+            tracing::warn!(%error, "the account of quarantine could not be stored");
         }
     }
 
     /// Commits, then acknowledges: to the broker, and to the vehicles.
     async fn flush(&mut self) -> Result<(), IngestError> {
         let began = Instant::now();
-        let report = self.lake.commit(now_us()).await?;
+        self.door.lake.add_sums(now_us(), false);
+        let report = self.door.lake.commit(now_us()).await?;
+        self.now.last_flush_us = now_us();
         if !report.rows.is_empty() {
-            self.now.last_commit_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.now.last_commit_us = now_us();
-            tracing::debug!(rows = ?report.rows, ms = self.now.last_commit_ms, "committed");
+            let took = began.elapsed();
+            self.now.last_commit_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            self.now.last_commit_us = self.now.last_flush_us;
+            self.door.committed(took, self.now.last_commit_us);
+            let rows: u64 = report.rows.values().sum();
+            tracing::debug!(rows, tables = ?report.rows, ms = self.now.last_commit_ms, "committed");
         }
+        self.now.commit_failing = false;
         if self.retry_at.take().is_some() {
             self.now.trouble = None;
         }
+        self.store_budget().await;
+        let acking = !self.held.is_empty();
+        self.reach(acking, FailPoint::BeforeAck)?;
         self.held_ids.clear();
         let mut unsent = 0_u64;
         for held in std::mem::take(&mut self.held) {
@@ -322,8 +364,17 @@ impl Worker {
             // Delivered again on the next connection and then dropped as duplicates: no loss, but worth knowing.
             tracing::warn!(unsent, "acknowledgements did not fit the client's queue");
         }
+        self.reach(acking, FailPoint::BeforeWatermark)?;
         self.tell_boxes();
-        Ok(())
+        self.reach(acking, FailPoint::AfterWatermark)
+    }
+
+    /// A flush without messages is no step of a commit.
+    fn reach(&self, acking: bool, point: FailPoint) -> Result<(), IngestError> {
+        match &self.config.fail {
+            Some(plan) if acking && plan.reach(point, None) => Err(IngestError::Injected(point)),
+            _ => Ok(()),
+        }
     }
 
     /// Publishes the watermarks of boxes that sent something, retained.
@@ -332,7 +383,7 @@ impl Worker {
             return;
         }
         for box_id in std::mem::take(&mut self.dirty) {
-            let mut acks = self.lake.acks(&box_id);
+            let mut acks = self.door.lake.acks(&box_id);
             if acks.acks.is_empty() {
                 continue;
             }
@@ -355,9 +406,10 @@ impl Worker {
     }
 
     fn publish_status(&mut self) {
-        self.now.pending_rows = self.lake.pending_rows();
+        self.now.pending_rows = self.door.lake.pending_rows();
         self.now.pending_messages = self.held.len();
-        self.now.totals = self.lake.totals();
+        self.now.totals = self.door.lake.totals();
+        self.now.measured = self.door.measured(now_us());
         let _ = self.status.send_replace(self.now.clone());
     }
 }

@@ -11,7 +11,7 @@ use tournee_payload::{AckMessage, Batch, BoxId, Sample, Stream, Topic, encode, f
 
 use crate::check::check;
 use crate::run::run_with;
-use crate::{FailPoint, IngestConfig, IngestStatus, Lake, LakeOptions, broker, run};
+use crate::{Accept, DeviceRegistry, FailPoint, IngestConfig, IngestStatus, Lake, LakeOptions, broker, run};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -175,7 +175,7 @@ async fn while_commits_fail_no_more_is_read_than_the_limit() {
             true
         }
     });
-    let lake = Lake::open(&config.lake_root, LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
+    let lake = Lake::open(&config.lake, LakeOptions { hook: Some(hook), ..LakeOptions::default() }).await.unwrap();
     let (sender, mut status) = watch::channel(IngestStatus::default());
     let stop = CancellationToken::new();
     let worker = tokio::spawn(run_with(lake, config, stop.clone(), sender));
@@ -197,4 +197,65 @@ async fn while_commits_fail_no_more_is_read_than_the_limit() {
     assert_eq!((report.status.totals.stored, report.status.totals.duplicates), (1_000, 0));
     vehicle.task.abort();
     broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vehicle_that_is_not_accepted_keeps_its_samples_until_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let port = broker.local_addr().port();
+    let mut config = IngestConfig::new(dir.path().join("lake"), "127.0.0.1", port);
+    config.commit_interval = Duration::from_millis(40);
+    config.look_every = Duration::from_millis(50);
+    config.accept = Accept::Operator;
+    let (sender, mut status) = watch::channel(IngestStatus::default());
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(run(config.clone(), stop.clone(), sender));
+    connected(&mut status).await;
+    let box_id = BoxId::new("van-01").unwrap();
+    let topic = Topic::up(&box_id, Stream::Air).to_string();
+    let mut vehicle = Vehicle::connect(port, &box_id);
+    vehicle.send(&topic, encode(&air(&box_id, 0, 50)).unwrap()).await;
+    let wait = status.wait_for(|it| it.measured.boxes_pending == 1 && it.pending_messages == 0);
+    tokio::time::timeout(WITHIN, wait).await.unwrap().unwrap();
+    assert_eq!(status.borrow().totals.stored, 0);
+    assert!(vehicle.acks.try_recv().is_err(), "no watermark for whom nobody accepted");
+
+    // As an operator does it, from another process.
+    let lake = crate::LakeStore::existing(&config.lake).unwrap();
+    DeviceRegistry::of(&lake).accept(&box_id, "test", 1).await.unwrap();
+    // As a vehicle does it whose watermark does not come.
+    for _ in 0..200 {
+        vehicle.send(&topic, encode(&air(&box_id, 0, 50)).unwrap()).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if status.borrow().totals.stored == 50 {
+            break;
+        }
+    }
+    vehicle.told(Stream::Air, 50).await;
+
+    // What comes while no worker is there waits for the next one.
+    stop.cancel();
+    tokio::time::timeout(WITHIN, worker).await.unwrap().unwrap().unwrap();
+    vehicle.send(&topic, encode(&air(&box_id, 50, 50)).unwrap()).await;
+    let (sender, _) = watch::channel(IngestStatus::default());
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(run(config.clone(), stop.clone(), sender));
+    vehicle.told(Stream::Air, 100).await;
+    stop.cancel();
+    tokio::time::timeout(WITHIN, worker).await.unwrap().unwrap().unwrap();
+    vehicle.task.abort();
+    broker.shutdown().await;
+    let found = check(&dir.path().join("lake")).await.unwrap();
+    assert!(found.total.holds());
+    assert_eq!(found.total.stored, 100);
+}
+
+#[tokio::test]
+async fn plain_text_to_another_machine_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = IngestConfig::new(dir.path().join("lake"), "broker.example.org", 1883);
+    let (sender, _) = watch::channel(IngestStatus::default());
+    let error = run(config, CancellationToken::new(), sender).await.unwrap_err().to_string();
+    assert!(error.contains("--mqtt-ca") && error.lines().count() == 1, "{error}");
 }

@@ -125,19 +125,20 @@ mod tests {
         let bytes = encode(&own).unwrap();
         let mut corrupt = bytes.clone();
         *corrupt.last_mut().unwrap() ^= 1;
-        let reason = |topic: &str, payload: &[u8]| message(topic, payload).map(|d| d.batch).map_err(|r| r.reason);
+        let reason =
+            |topic: &str, payload: &[u8]| message(topic, payload).map(|d| d.batch).map_err(|r| r.reason.into_owned());
         assert_eq!(reason("tournee/v1/12/a/up/air", &bytes), Ok(own));
-        assert_eq!(reason("tournee/v1/12/a/up/road", &bytes), Err("wrong_stream"));
+        assert_eq!(reason("tournee/v1/12/a/up/road", &bytes), Err("wrong_stream".to_owned()));
         let other = tournee_payload::shard(&BoxId::new("b").unwrap());
-        assert_eq!(reason(&format!("tournee/v1/{other:02}/b/up/air"), &bytes), Err("wrong_box"));
-        assert_eq!(reason("tournee/v1/13/a/up/air", &bytes), Err("topic_wrong_shard"));
-        assert_eq!(reason("tournee/v1/99/a/up/air", &bytes), Err("topic_shard"));
-        assert_eq!(reason("tournee/v1/12/A/up/air", &bytes), Err("topic_box_id"));
-        assert_eq!(reason("tournee/v1/12/a/up/smell", &bytes), Err("topic_unknown_stream"));
-        assert_eq!(reason("tournee/v1/12/a/down/ack", &bytes), Err("topic_grammar"));
-        assert_eq!(reason("elsewhere", &bytes), Err("topic_grammar"));
+        assert_eq!(reason(&format!("tournee/v1/{other:02}/b/up/air"), &bytes), Err("wrong_box".to_owned()));
+        assert_eq!(reason("tournee/v1/13/a/up/air", &bytes), Err("topic_wrong_shard".to_owned()));
+        assert_eq!(reason("tournee/v1/99/a/up/air", &bytes), Err("topic_shard".to_owned()));
+        assert_eq!(reason("tournee/v1/12/A/up/air", &bytes), Err("topic_box_id".to_owned()));
+        assert_eq!(reason("tournee/v1/12/a/up/smell", &bytes), Err("topic_unknown_stream".to_owned()));
+        assert_eq!(reason("tournee/v1/12/a/down/ack", &bytes), Err("topic_grammar".to_owned()));
+        assert_eq!(reason("elsewhere", &bytes), Err("topic_grammar".to_owned()));
         assert!(reason("tournee/v1/12/a/up/air", &corrupt).is_err());
-        assert_eq!(reason("tournee/v1/12/a/up/air", b"\xff\xff\xff"), Err("payload_envelope"));
+        assert_eq!(reason("tournee/v1/12/a/up/air", b"\xff\xff\xff"), Err("payload_envelope".to_owned()));
     }
 
     #[test]
