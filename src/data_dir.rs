@@ -1,7 +1,9 @@
 //! The data folder: whose it is, and whether it can be written.
 
+use crate::cli::{LakePlace, LiveData};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use tournee_ingest::LakeUrl;
 
 /// Marks a folder as a demo's own, so that the next demo may replace it.
 const DEMO_MARKER: &str = ".tournee-demo";
@@ -24,4 +26,23 @@ pub fn open_live(dir: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot write the data folder {}: choose another with --data", dir.display()))
+}
+
+/// The lake of a role that stores: `DIR/lake`, unless `--lake` says another place. A lake in a demo's folder is refused.
+pub fn live_lake(data: &LiveData, place: &LakePlace) -> Result<LakeUrl> {
+    match &place.url {
+        Some(url) => {
+            if let Some(demo) = url.folder().and_then(|path| path.ancestors().find(|dir| is_demo(dir))) {
+                bail!(
+                    "{} belongs to a demo, and the next demo replaces it: choose another with --lake",
+                    demo.display()
+                );
+            }
+            Ok(url.clone())
+        }
+        None => {
+            open_live(&data.dir)?;
+            Ok(data.dir.join("lake").into())
+        }
+    }
 }

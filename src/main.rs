@@ -5,8 +5,10 @@ mod check;
 mod cli;
 mod data_dir;
 mod demo;
+mod devices;
 mod import;
 mod ingest;
+mod lake;
 mod serve;
 mod shutdown;
 mod sql;
@@ -33,7 +35,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tournee: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<check::Unreadable>() { ExitCode::from(check::UNREADABLE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -43,9 +45,11 @@ async fn run(arguments: cli::Arguments) -> anyhow::Result<()> {
         cli::Command::Demo(options) => demo::run(options).await,
         cli::Command::Serve(options) => serve::run(options).await,
         cli::Command::Ingest(options) => ingest::run(options).await,
+        cli::Command::Devices(options) => devices::run(options).await,
         cli::Command::Sql(options) => sql::run(options).await,
         cli::Command::Import(options) => import::run(options).await,
         cli::Command::Check(options) => check::run(options).await,
+        cli::Command::Lake(options) => lake::run(options).await,
         cli::Command::Twin(options) => twin::run(options).await,
     }
 }
@@ -53,5 +57,11 @@ async fn run(arguments: cli::Arguments) -> anyhow::Result<()> {
 fn init_logs() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("TOURNEE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // One JSON object a line, the same as the agent's, for whoever collects logs.
+    if std::env::var("TOURNEE_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        builder.with_ansi(false).event_format(tournee_edge_agent::status::JsonLines).init();
+    } else {
+        builder.init();
+    }
 }
