@@ -68,6 +68,12 @@ impl Running {
         bail!("{} is still running after {within:?}:\n{}", self.name, self.output())
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
