@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Decimal128Builder, Int64Array, Int64Builder, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder,
+};
 use h3o::{LatLng, Resolution};
-use tournee_lake::{DATE_CLAMPED, Kind, Table};
+use tournee_lake::{Column, DATE_CLAMPED, Kind, Table};
 use tournee_payload::{Sample, Stream, field, fields};
 
 use crate::error::IngestError;
@@ -45,10 +48,10 @@ pub(crate) fn partition_day(sample: &Sample, ingested_us: i64) -> (i32, bool) {
     }
 }
 
-/// The H3 cell at resolution 10 (about 66 m from centre to corner) as its 64-bit index.
-fn h3_r10(sample: &Sample) -> Option<i64> {
-    let degrees = |id| sample.get(id).map(|value| value as f64 / 1e7);
-    let place = LatLng::new(degrees(field::LAT_DEG)?, degrees(field::LON_DEG)?).ok()?;
+/// The H3 cell at resolution 10 (about 66 m from centre to corner) as its 64-bit index, of latitude and longitude in 1e-7
+/// degrees.
+fn h3_r10((lat, lon): (i64, i64)) -> Option<i64> {
+    let place = LatLng::new(lat as f64 / 1e7, lon as f64 / 1e7).ok()?;
     i64::try_from(u64::from(place.to_cell(Resolution::Ten))).ok()
 }
 
@@ -57,48 +60,99 @@ pub(crate) fn table_stream(table: Table) -> Option<Stream> {
     Stream::from_name(table.name())
 }
 
-/// The columns of one file: rows of one table and one partition, in the order given.
-///
-/// # Errors
-/// When the lake's columns and the stream's fields do not fit each other; a test holds them together.
-pub(crate) fn to_batch(table: Table, rows: &[Row<'_>]) -> Result<RecordBatch, IngestError> {
-    let list = table_stream(table).map_or(&[][..], fields);
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    for column in table.columns().iter().filter(|column| column.encoding != tournee_lake::Encoding::Partition) {
-        let array: ArrayRef = match column.name {
-            "box_id" => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.box_id))),
-            "epoch" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.epoch))),
-            // Sequence numbers below 2^63 only: checked when the row was accepted.
-            "seq" => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.seq as i64))),
-            "t" => timestamps(rows.iter().map(|row| row.sample.get(field::T_US))),
-            "ingested_at" => timestamps(rows.iter().map(|row| Some(row.ingested_us))),
-            "h3_r10" => Arc::new(rows.iter().map(|row| h3_r10(row.sample)).collect::<Int64Array>()),
-            "flags" => Arc::new(rows.iter().map(flags).collect::<Int64Array>()),
+/// What a column is made of, and where it grows. Filled row by row: a row's values lie together in memory, those of a column
+/// do not.
+enum Growing<'a> {
+    BoxId,
+    Epoch,
+    Seq,
+    IngestedAt,
+    Time(TimestampMicrosecondBuilder),
+    H3(Int64Builder),
+    Flags(Int64Builder),
+    Int(usize, Int64Builder),
+    Decimal(usize, Decimal128Builder, &'a Column),
+}
+
+impl<'a> Growing<'a> {
+    fn new(table: Table, column: &'a Column, rows: usize) -> Result<Self, IngestError> {
+        Ok(match column.name {
+            "box_id" => Self::BoxId,
+            "epoch" => Self::Epoch,
+            "seq" => Self::Seq,
+            "ingested_at" => Self::IngestedAt,
+            "t" => Self::Time(TimestampMicrosecondBuilder::with_capacity(rows)),
+            "h3_r10" => Self::H3(Int64Builder::with_capacity(rows)),
+            "flags" => Self::Flags(Int64Builder::with_capacity(rows)),
             name => {
+                let list = table_stream(table).map_or(&[][..], fields);
                 let at = list.iter().position(|field| field.name == name).ok_or_else(|| IngestError::Schema {
                     table: table.name(),
                     column: column.name.to_owned(),
                     reason: "no field of the stream goes there".to_owned(),
                 })?;
-                let values = rows.iter().map(|row| row.sample.values.get(at).copied().flatten());
                 match column.kind {
-                    Kind::Decimal { precision, scale } => Arc::new(
-                        values
-                            .map(|value| value.map(i128::from))
-                            .collect::<Decimal128Array>()
-                            .with_precision_and_scale(precision, scale)?,
-                    ),
-                    _ => Arc::new(values.collect::<Int64Array>()),
+                    Kind::Decimal { .. } => Self::Decimal(at, Decimal128Builder::with_capacity(rows), column),
+                    _ => Self::Int(at, Int64Builder::with_capacity(rows)),
                 }
             }
-        };
-        arrays.push(array);
+        })
     }
-    Ok(RecordBatch::try_new(table.file_schema(), arrays)?)
+
+    fn push(&mut self, row: &Row<'_>, cell: Option<i64>) {
+        let value = |at: &usize| row.sample.values.get(*at).copied().flatten();
+        match self {
+            // Of these there is one value a row, and never none: made from the rows at the end.
+            Self::BoxId | Self::Epoch | Self::Seq | Self::IngestedAt => {}
+            Self::Time(builder) => builder.append_option(row.sample.get(field::T_US)),
+            Self::H3(builder) => builder.append_option(cell),
+            Self::Flags(builder) => builder.append_option(flags(row)),
+            Self::Int(at, builder) => builder.append_option(value(at)),
+            Self::Decimal(at, builder, _) => builder.append_option(value(at).map(i128::from)),
+        }
+    }
+
+    fn finish(self, rows: &[Row<'_>]) -> Result<ArrayRef, IngestError> {
+        Ok(match self {
+            Self::BoxId => Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.box_id))),
+            Self::Epoch => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.epoch))),
+            // Sequence numbers below 2^63 only: checked when the row was accepted.
+            Self::Seq => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.seq as i64))),
+            Self::IngestedAt => {
+                let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.ingested_us));
+                Arc::new(times.with_timezone("UTC"))
+            }
+            Self::Time(mut builder) => Arc::new(builder.finish().with_timezone("UTC")),
+            Self::H3(mut builder) | Self::Flags(mut builder) | Self::Int(_, mut builder) => Arc::new(builder.finish()),
+            Self::Decimal(_, mut builder, column) => match column.kind {
+                Kind::Decimal { precision, scale } => {
+                    Arc::new(builder.finish().with_precision_and_scale(precision, scale)?)
+                }
+                _ => Arc::new(builder.finish()),
+            },
+        })
+    }
 }
 
-fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+/// The columns of one file: rows of one table and one partition, in the order given.
+///
+/// # Errors
+/// When the lake's columns and the stream's fields do not fit each other; a test holds them together.
+pub(crate) fn to_batch(table: Table, rows: &[Row<'_>]) -> Result<RecordBatch, IngestError> {
+    let kept = table.columns().iter().filter(|column| column.encoding != tournee_lake::Encoding::Partition);
+    let mut columns = kept.map(|column| Growing::new(table, column, rows.len())).collect::<Result<Vec<_>, _>>()?;
+    let mut last = (None, None);
+    for row in rows {
+        // A vehicle that stands, or sends several rows a second, is where it was.
+        let place = row.sample.get(field::LAT_DEG).zip(row.sample.get(field::LON_DEG));
+        if place.is_some() && last.0 != place {
+            last = (place, place.and_then(h3_r10));
+        }
+        let cell = place.and(last.1);
+        columns.iter_mut().for_each(|column| column.push(row, cell));
+    }
+    let arrays = columns.into_iter().map(|column| column.finish(rows)).collect::<Result<Vec<_>, _>>()?;
+    Ok(RecordBatch::try_new(table.file_schema(), arrays)?)
 }
 
 /// The row's own bits, and ours.

@@ -1,7 +1,10 @@
 //! A batch: consecutive samples of one stream, encoded once and resent byte for byte.
 
-use crc::{CRC_32_ISCSI, Crc};
+use std::cell::RefCell;
+
+use crc::{CRC_32_ISCSI, Crc, Table};
 use prost::Message as _;
+use zstd::bulk::Decompressor;
 
 use crate::box_id::BoxId;
 use crate::columns;
@@ -15,7 +18,12 @@ const CODEC_RAW: u32 = 0;
 const CODEC_ZSTD: u32 = 1;
 const ZSTD_LEVEL: i32 = 3;
 /// CRC-32C (Castagnoli), as the CRC catalogue calls it: CRC-32/ISCSI.
-const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
+
+thread_local! {
+    /// Made once a thread: a new one for every batch costs more than the batch, because the kernel hands out its memory anew.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
 
 /// Consecutive samples of one stream of one box.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,10 +163,22 @@ fn unpack(codec: u32, columns: Vec<u8>, length: u32) -> Result<Vec<u8>, DecodeEr
     }
     let columns = match codec {
         CODEC_RAW => columns,
-        CODEC_ZSTD => zstd::bulk::decompress(&columns, length).map_err(|_| DecodeError::Decompress)?,
+        CODEC_ZSTD => decompress(&columns, length).map_err(|_| DecodeError::Decompress)?,
         other => return Err(DecodeError::UnknownCodec(other)),
     };
     if columns.len() == length { Ok(columns) } else { Err(DecodeError::Length) }
+}
+
+fn decompress(packed: &[u8], length: usize) -> std::io::Result<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        if decompressor.is_none() {
+            *decompressor = Some(Decompressor::new()?);
+        }
+        match decompressor {
+            Some(decompressor) => decompressor.decompress(packed, length),
+            None => zstd::bulk::decompress(packed, length),
+        }
+    })
 }
 
 /// Over the identity and the uncompressed columns, see `payload.proto`.
