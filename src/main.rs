@@ -57,7 +57,8 @@ async fn run(arguments: cli::Arguments) -> anyhow::Result<()> {
 fn init_logs() {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_env("TOURNEE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // One JSON object a line, the same as the agent's, for whoever collects logs.
     if std::env::var("TOURNEE_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.with_ansi(false).event_format(tournee_edge_agent::status::JsonLines).init();

@@ -21,6 +21,19 @@ pub enum AgentError {
         /// Why.
         cause: std::io::Error,
     },
+    /// Told to stop, but the disk took nothing any more: what was only in memory is gone with the process.
+    #[error(
+        "{samples} samples that were only in memory are lost: the spool took nothing for {waited_s} s after the stop \
+         ({cause}). Free room on its disk; the next start counts the frames that they came from as lost"
+    )]
+    Unsaved {
+        /// Samples that were read and not committed.
+        samples: usize,
+        /// How long it was tried, seconds.
+        waited_s: u64,
+        /// The last refusal.
+        cause: String,
+    },
     /// A part of the agent ended by itself.
     #[error("{0} ended unexpectedly; its log lines say why")]
     Ended(&'static str),

@@ -11,6 +11,7 @@ use tournee_spool::{AckOutcome, GapReason, SealedBatch, Spool, SpoolError};
 
 use crate::beats::{BEAT_EVERY, Beat};
 use crate::commit_times::CommitTimes;
+use crate::error::AgentError;
 use crate::line::Taken;
 
 /// Uncommitted samples that do not wait for the interval.
@@ -19,6 +20,8 @@ const COMMIT_SAMPLES: usize = 2_000;
 const MOST_UNCOMMITTED: usize = 50_000;
 /// A trouble of the database is over after so long without an error; the next one is told again.
 const TROUBLE_OVER: Duration = Duration::from_secs(60);
+/// How long after a stop a disk that refuses is asked again. Well below what a service manager waits before it kills.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Calls of the reader that may wait.
 pub(crate) const SAMPLE_QUEUE: usize = 64;
 
@@ -120,8 +123,9 @@ pub(crate) struct Keeper {
     pub samples: mpsc::Sender<Taken>,
     pub handle: SpoolHandle,
     pub status: watch::Receiver<SpoolStatus>,
-    /// How it ended: when all senders of samples and all handles are gone, or on damage.
-    pub ended: oneshot::Receiver<Result<SpoolStatus, SpoolError>>,
+    /// How it ended: when all senders of samples and all handles are gone, on damage, or when after a stop the disk takes
+    /// nothing.
+    pub ended: oneshot::Receiver<Result<SpoolStatus, AgentError>>,
 }
 
 /// Starts the thread. `seal_at_end`: when the reader ends, close the open batches so that all can be sent. `new_epoch`:
@@ -154,6 +158,8 @@ struct Work {
     status: watch::Sender<SpoolStatus>,
     /// When the database refused last.
     trouble: Option<Instant>,
+    /// Why the last commit was refused; none since one that was not.
+    refusal: Option<String>,
     new_epoch: u64,
     old_copies: u64,
     set_aside_samples: u64,
@@ -177,6 +183,7 @@ impl Work {
             input_done: false,
             status,
             trouble: None,
+            refusal: None,
             new_epoch,
             old_copies: 0,
             set_aside_samples: 0,
@@ -191,18 +198,26 @@ impl Work {
         mut samples: mpsc::Receiver<Taken>,
         mut requests: mpsc::Receiver<Request>,
         beat: &Beat,
-    ) -> Result<SpoolStatus, SpoolError> {
+    ) -> Result<SpoolStatus, AgentError> {
         let mut commit_at: Option<Instant> = None;
         let mut input_open = true;
         let mut requests_open = true;
+        // The uplink ends on a stop, or when everything is delivered. The input may stay open: its reader waits for room here.
+        let mut give_up_at: Option<Instant> = None;
         while input_open || requests_open || commit_at.is_some() {
             beat.beat();
+            if let Some(cause) = self.refusal.take_if(|_| give_up_at.is_some_and(|at| Instant::now() >= at)) {
+                return Err(self.unsaved(samples, cause));
+            }
             let due = commit_at.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 request = requests.recv(), if requests_open => match request {
                     Some(request) => self.serve(request)?,
-                    None => requests_open = false,
+                    None => {
+                        requests_open = false;
+                        give_up_at = Some(Instant::now() + STOP_PATIENCE);
+                    }
                 },
                 () = tokio::time::sleep_until(due), if commit_at.is_some() => {
                     commit_at = if self.commit(!input_open)? { None } else { Some(Instant::now() + self.commit_interval) };
@@ -230,6 +245,17 @@ impl Work {
         Ok(self.seen())
     }
 
+    /// The end without what is in memory, and in the queue before it.
+    fn unsaved(&self, mut queue: mpsc::Receiver<Taken>, cause: String) -> AgentError {
+        let mut samples = self.spool.uncommitted();
+        // Whoever waits to put something in finds it closed.
+        queue.close();
+        while let Ok(more) = queue.try_recv() {
+            samples += more.samples.len();
+        }
+        AgentError::Unsaved { samples, waited_s: STOP_PATIENCE.as_secs(), cause }
+    }
+
     /// Commits. False when the database refused and it has to be tried again; nothing is lost then.
     fn commit(&mut self, last: bool) -> Result<bool, SpoolError> {
         let since = Instant::now();
@@ -237,11 +263,18 @@ impl Work {
         self.commits.add(since.elapsed());
         match result {
             Ok(()) => {
+                self.refusal = None;
                 self.input_done = last;
                 self.tell();
                 Ok(true)
             }
-            Err(error) => self.refused(error).map(|()| false),
+            Err(error) => {
+                self.refusal = Some(match std::error::Error::source(&error) {
+                    Some(source) => format!("{error}: {source}"),
+                    None => error.to_string(),
+                });
+                self.refused(error).map(|()| false)
+            }
         }
     }
 

@@ -58,3 +58,35 @@ async fn a_database_that_refuses_is_asked_again_and_nothing_is_lost() {
     assert_eq!((after.acknowledged[&Stream::Air], after.given_up[&Stream::Track]), (10, 10));
     assert_eq!(after.generated[&Stream::Road], 5, "what was in memory is kept");
 }
+
+fn taken(stream: Stream, count: i64) -> Taken {
+    Taken { samples: rows(stream, count), position: None }
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_does_not_hold_up_a_stop_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("spool.db");
+    let (work, seen) = work(&path);
+    work.spool.refuse_changes(true).unwrap();
+    let (samples, queue) = mpsc::channel(SAMPLE_QUEUE);
+    let (requests, request_queue) = mpsc::channel(1);
+    for _ in 0..50 {
+        samples.send(taken(Stream::Air, 1_000)).await.unwrap();
+    }
+    let beats = crate::beats::Beats::default();
+    let beat = beats.begin(crate::beats::Part::Keeper);
+    let keeper = work.run(queue, request_queue, &beat);
+    tokio::pin!(keeper);
+    assert!(
+        tokio::time::timeout(Duration::from_secs(3), &mut keeper).await.is_err(),
+        "nobody told it to stop: it tries on"
+    );
+    // Its memory is full: what comes now stands before it, as the reader does that was told to stop.
+    samples.send(taken(Stream::Air, 7)).await.unwrap();
+    drop(requests);
+    let error = keeper.await.expect_err("the disk has taken nothing");
+    assert!(matches!(&error, AgentError::Unsaved { samples: 50_007, waited_s: 10, .. }), "{error:?}");
+    assert!(samples.send(taken(Stream::Air, 1)).await.is_err(), "the reader is not left waiting");
+    assert_eq!(seen.borrow().generated.values().sum::<u64>(), 0);
+}

@@ -1,5 +1,6 @@
 //! The program `edge-agent`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -136,7 +137,8 @@ fn main() -> ExitCode {
         None => start(&arguments.config, arguments.finish_on_eof, arguments.report, log).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("edge-agent: {error:#}");
+        // Where standard error takes nothing, the exit status alone has to say it.
+        let _ = writeln!(std::io::stderr(), "edge-agent: {error:#}");
         ExitCode::FAILURE
     })
 }
@@ -169,6 +171,9 @@ fn start_log(config: Option<&Path>, quiet: bool) -> LogControl {
     format.set_json(settings.is_json().unwrap_or(false));
     let builder = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // A log that takes no more must not end the measuring: without this, the failed line is told on standard error,
+        // which fails too, by a panic.
+        .log_internal_errors(false)
         .event_format(format.clone())
         .with_env_filter(environment.unwrap_or_else(|| level_filter(level)))
         .with_filter_reloading();

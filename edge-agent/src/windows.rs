@@ -8,6 +8,7 @@ mod handed_on;
 mod list;
 mod record;
 mod ring;
+mod room;
 mod shelf;
 
 use std::path::{Path, PathBuf};

@@ -284,6 +284,120 @@ fn a_full_disk_costs_nothing_that_is_not_named() -> Result<()> {
     broker.kill()
 }
 
+/// The disk holds an hour and the vehicle is out of reach for longer: what has to go is named, and nothing else goes.
+#[test]
+fn a_disk_that_is_too_small_for_the_drive_sheds_into_gap_records() -> Result<()> {
+    let road = road()?;
+    let Some(disk) = SmallDisk::mount(road.folder(), "4m")? else { return Ok(()) };
+    let enter = disk.enter();
+    let enter: Vec<&str> = enter.iter().map(String::as_str).collect();
+    let mut port = TwinPort::open()?;
+    road.configure(port.path(), &disk.at().join("spool.db"), 200, QUICK, "")?;
+    let agent = road.start_agent("agent", &enter, true)?;
+    let mut twin = twin(50_000, 0)?;
+    port.pump(&mut twin, |_| ())?;
+    let broker = road.broker()?;
+    let consumer = Consumer::start(road.mqtt_port(), BOX_ID)?;
+    let report = end(&road, agent)?;
+    adds_up("disk too small", &report, &consumer.holdings())?;
+    ensure!(count(&report, "gaps")? > 0, "there was room for everything: {report}");
+    all_frames(&report, twin.counters().frames_sent)?;
+    ensure!(!disk.outside("spool.db.windows").exists(), "raw windows take room that samples were given up for");
+    broker.kill()
+}
+
+/// Smaller than what the spool needs for its own work: told at the start, with what it needs.
+#[test]
+fn a_disk_that_can_never_hold_the_spool_is_refused() -> Result<()> {
+    let road = road()?;
+    let Some(disk) = SmallDisk::mount(road.folder(), "900k")? else { return Ok(()) };
+    let enter = disk.enter();
+    let enter: Vec<&str> = enter.iter().map(String::as_str).collect();
+    let port = TwinPort::open()?;
+    road.configure(port.path(), &disk.at().join("spool.db"), 200, QUICK, "")?;
+    let refused = road.spawn_agent("agent", &enter, false)?;
+    let status = refused.wait(SOON)?;
+    let said = fs::read_to_string(road.path("agent.log"))?;
+    println!("on a disk of 900 kB: {status}, {said}");
+    ensure!(status.code() == Some(1) && said.contains("a spool needs 4194304"), "{status}: {said}");
+    Ok(())
+}
+
+/// The disk is full and stays so: the agent ends all the same when it is told to, and says what that costs. The next one,
+/// with room, counts the frames of it as lost.
+#[test]
+fn a_stop_on_a_full_disk_ends_and_what_it_costs_is_counted() -> Result<()> {
+    let road = road()?;
+    let Some(disk) = SmallDisk::mount(road.folder(), "6m")? else { return Ok(()) };
+    let enter = disk.enter();
+    let enter: Vec<&str> = enter.iter().map(String::as_str).collect();
+    let (link, ballast, spool) = (road.path("box"), disk.outside("ballast"), disk.outside("spool.db"));
+    let mut line = LooseLine::start(&link)?;
+    road.configure(&link, &disk.at().join("spool.db"), 200, QUICK, "")?;
+    let mut agent = Some(road.start_agent("agent", &enter, false)?);
+    let mut next = None;
+    let mut read_before = 0;
+    let mut twin = twin(DRIVE_S, 0)?;
+    line.drive(
+        &mut twin,
+        |_, _| (),
+        |second, line| {
+            if (300..600).contains(&second) {
+                let mut file = fs::File::options().create(true).append(true).open(&ballast)?;
+                ensure!(file.write_all(&vec![1; 7_000_000]).is_err(), "the disk is larger than it should be");
+            }
+            if second == 599 {
+                let agent = agent.take().context("the agent")?;
+                wait_until("a refusal of the disk", SOON, || {
+                    agent.output().contains("the spool database refuses").then_some(())
+                })?;
+                line.drain(SOON)?;
+                read_before = road.status(&spool)?["line"]["frames_ok"].as_u64().context("frames")?;
+                let log = road.path("agent.log");
+                let status = stop(agent)?;
+                let said = fs::read_to_string(log)?;
+                let cost = said.lines().find(|line| line.contains("samples that were only in memory are lost"));
+                println!("stopped on a full disk: {status}, {cost:?}");
+                ensure!(status.code() == Some(1) && cost.is_some(), "{status}: {said}");
+                fs::remove_file(&ballast)?;
+                next = Some(road.start_agent("next", &enter, true)?);
+            }
+            Ok(())
+        },
+    )?;
+    line.drain(SOON)?;
+    let sent = line.frames_sent();
+    let broker = road.broker()?;
+    let consumer = Consumer::start(road.mqtt_port(), BOX_ID)?;
+    drop(line);
+    let report = end(&road, next.context("the next agent")?)?;
+    adds_up("stopped on a full disk", &report, &consumer.holdings())?;
+    let (ok, lost) = (count(&report, "frames_ok")?, count(&report, "frames_lost")?);
+    println!("{sent} frames sent, {read_before} read before the stop, {ok} after it, {lost} counted as lost");
+    ensure!(lost > 0 && ok + lost < sent && read_before + ok + lost >= sent, "{report}");
+    broker.kill()
+}
+
+/// A log on a full disk, or whose reader is gone, is no reason to stop measuring.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() -> Result<()> {
+    const BEFORE: [&str; 4] = ["bash", "-c", "exec \"$@\" > /dev/full 2>&1", "agent"];
+    let road = road()?;
+    let broker = road.broker()?;
+    let consumer = Consumer::start(road.mqtt_port(), BOX_ID)?;
+    let spool = road.path("spool.db");
+    let mut port = TwinPort::open()?;
+    road.configure(port.path(), &spool, 200, QUICK, "")?;
+    let agent = road.spawn_agent("agent", &BEFORE, true)?;
+    wait_until("the agent's status", SOON, || road.status(&spool).ok())?;
+    let mut twin = twin(DRIVE_S, 0)?;
+    port.pump(&mut twin, |_| ())?;
+    let report = end(&road, agent)?;
+    adds_up("log cannot be written", &report, &consumer.holdings())?;
+    all_frames(&report, twin.counters().frames_sent)?;
+    broker.kill()
+}
+
 #[test]
 fn a_read_only_disk_is_told_by_its_path_and_left_as_it_is() -> Result<()> {
     let road = road()?;

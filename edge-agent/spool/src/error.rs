@@ -44,6 +44,19 @@ pub enum SpoolError {
     /// The database.
     #[error("the spool database failed")]
     Database(#[from] rusqlite::Error),
+    /// The file system under it is too small for any spool.
+    #[error(
+        "the disk of the spool {path} has {found_bytes} bytes in all, and a spool needs {needed_bytes}: point spool.path to a \
+         larger disk"
+    )]
+    SmallDisk {
+        /// The file.
+        path: PathBuf,
+        /// Size of the file system.
+        found_bytes: u64,
+        /// What it must have.
+        needed_bytes: u64,
+    },
     /// The file system.
     #[error("spool file {path}: {cause}")]
     File {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use crate::aside;
 use crate::check;
 use crate::config::SpoolConfig;
+use crate::disk_room;
 use crate::error::{SpoolError, is_damage};
 use crate::layout::{self, LAYOUT};
 use crate::report::OpenReport;
@@ -15,7 +16,7 @@ use crate::report::OpenReport;
 /// changes all the time is written there, but also the more room it takes (see [`reserve`](crate::reserve)).
 const CHECKPOINT_FRAMES: u32 = 256;
 /// What the write-ahead log may keep on the disk between two long transactions, bytes.
-const JOURNAL_BYTES: i64 = 2 << 20;
+pub(crate) const JOURNAL_BYTES: i64 = 2 << 20;
 
 /// What is wrong with a file.
 enum Trouble {
@@ -36,6 +37,7 @@ pub(crate) fn open(path: &Path, config: &SpoolConfig, new_epoch: u64) -> Result<
     if new_epoch > i64::MAX as u64 {
         return Err(SpoolError::Epoch(new_epoch));
     }
+    disk_room::enough(path)?;
     match try_open(path, config, new_epoch) {
         Ok((connection, epoch, created)) => {
             let aside = aside::bound(path, config.max_bytes);

@@ -23,6 +23,7 @@ mod books;
 mod check;
 mod config;
 mod counts;
+mod disk_room;
 mod error;
 mod file;
 mod gaps;

@@ -34,6 +34,11 @@ impl Reserve {
         self.held
     }
 
+    /// The room that it holds, bytes.
+    pub const fn bytes(&self) -> u64 {
+        if self.held { RESERVE_BYTES as u64 } else { 0 }
+    }
+
     /// Gives the room back to the disk. Whether there was any.
     pub fn release(&mut self) -> bool {
         let held = std::mem::take(&mut self.held);

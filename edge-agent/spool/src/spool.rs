@@ -8,6 +8,7 @@ use tournee_payload::{Sample, Stream, field, fields};
 
 use crate::books::Books;
 use crate::config::SpoolConfig;
+use crate::disk_room::PageBound;
 use crate::error::SpoolError;
 use crate::file;
 use crate::log::{self, LogSize};
@@ -43,6 +44,7 @@ pub struct Spool {
     next_position: Option<LinePosition>,
     log: LogSize,
     pub(crate) reserve: Reserve,
+    page_bound: PageBound,
     /// What was stored when the disk was full, as a cap; all that there can be while it never was.
     pub(crate) full_disk_bytes: u64,
 }
@@ -92,6 +94,7 @@ impl Spool {
             next_position: contents.position,
             log: contents.size,
             reserve,
+            page_bound: PageBound::default(),
             full_disk_bytes: u64::MAX,
         };
         spool.restore(contents)?;
@@ -194,11 +197,13 @@ impl Spool {
         for tail in self.tails.values_mut().filter(|tail| tail.flushes_early()) {
             tail.close();
         }
+        self.bound_file()?;
         let Err(full) = self.commit_within(self.room()) else { return Ok(()) };
         if !full.is_full_disk() {
             return Err(full);
         }
         self.find_room();
+        self.bound_file()?;
         // What is given up leaves its pages to the new rows. Little at a time: the transaction must fit into the log. A
         // spool that holds little is not what fills the disk, and giving it up would not help.
         let new = FULL_DISK_STEP_BYTES + self.uncommitted as u64 * FULL_DISK_ROW_BYTES;
@@ -232,6 +237,11 @@ impl Spool {
             }
             done => done,
         }
+    }
+
+    /// Keeps the file from growing beyond what the disk can hold beside the write-ahead log: see `disk_room.rs`.
+    fn bound_file(&mut self) -> Result<(), SpoolError> {
+        self.page_bound.hold(&self.connection, &self.path, self.reserve.bytes())
     }
 
     /// The cap of the configuration, or what the disk has turned out to hold.

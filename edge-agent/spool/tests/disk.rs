@@ -180,6 +180,58 @@ fn a_disk_that_is_full_for_a_while_costs_nothing() {
     println!("{account:?}");
 }
 
+/// Someone else takes the room bit by bit, down to the last byte, and leaves it taken. Delivering needs writes too: what was
+/// committed still comes out, and what it leaves behind is the room for what waits in memory.
+#[test]
+fn a_disk_that_others_have_filled_for_good_still_delivers() {
+    let Some(mount) = Mount::new("6m") else { return };
+    let mut spool = open(&mount.path());
+    let ballast = mount.0.path().join("ballast");
+    let (mut t_s, mut refused, mut peeked) = (0, 0, false);
+    while refused < 30 {
+        // Ends with an error at some time.
+        let mut file = std::fs::File::options().create(true).append(true).open(&ballast).unwrap();
+        let _ = std::io::Write::write_all(&mut file, &[1; 4_096]);
+        spool.append(&second(t_s)).unwrap();
+        t_s += 1;
+        if t_s % 10 == 0
+            && let Err(error) = spool.commit()
+        {
+            assert!(error.is_full_disk(), "{error:?}");
+            refused += 1;
+        }
+        // No gap rows: they would be handed out here and not below.
+        peeked |= spool.peek(Stream::Air, 0).unwrap().is_some();
+    }
+    assert!(peeked, "nothing was ever handed out");
+    println!("after {t_s} s the disk is full: {:?}, {} in memory", spool.pending_total(), spool.uncommitted());
+    let epoch = spool.epoch();
+    let mut stored = BTreeSet::new();
+    for _ in 0..100 {
+        for stream in Stream::ALL {
+            while let Some(batch) = spool.peek(stream, 0).unwrap() {
+                assert_ne!(stream, Stream::Gap, "nothing had to be given up");
+                stored.extend((batch.first_seq..batch.end_seq()).map(|seq| (stream as u64, seq)));
+                spool.acknowledge(stream, epoch, batch.end_seq()).unwrap();
+            }
+        }
+        if spool.seal_all().is_ok() && spool.pending_total().samples == 0 && spool.uncommitted() == 0 {
+            break;
+        }
+    }
+    assert_eq!((spool.uncommitted(), stored.len() as u64), (0, 4 * t_s), "all came out, {:?}", spool.pending_total());
+}
+
+#[test]
+fn a_disk_that_can_never_hold_a_spool_is_refused_with_what_it_needs() {
+    let Some(mount) = Mount::new("900k") else { return };
+    let config = SpoolConfig::new(BoxId::new("van-01").unwrap(), 1 << 30);
+    let error = Spool::open(&mount.path(), config, 8).unwrap_err();
+    assert!(matches!(error, SpoolError::SmallDisk { found_bytes: 921_600, needed_bytes: 4_194_304, .. }), "{error:?}");
+    assert!(error.to_string().contains(&mount.path().display().to_string()), "{error}");
+    assert_eq!(std::fs::read_dir(mount.0.path()).unwrap().count(), 0, "nothing was begun");
+}
+
 /// The kernel refuses to let a file grow (a quota, a limit): not a full disk by name, so nothing is given up for it. The
 /// spool says so, keeps what it holds, and refuses more when its memory is full.
 #[test]

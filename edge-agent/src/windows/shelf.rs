@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tournee_features::Kept;
 use tournee_features::road::EventWindow;
 
-use super::ring::Ring;
+use super::ring::{self, Ring};
+use super::room::{self, Place};
 use super::{handed_on, kept_beside, windows_beside};
 
 /// Between two writes of windows.
@@ -39,6 +40,8 @@ pub(crate) struct ShelfReport {
     pub written: u64,
     /// Windows that the disk did not take, or that were more than may wait.
     pub lost: u64,
+    /// Windows that were not written, or removed, because the disk has hardly more room than the spool needs.
+    pub no_room: u64,
     /// Writes of windows.
     pub writes: u64,
 }
@@ -68,6 +71,7 @@ impl Shelf {
             ring: None,
             waiting: Vec::new(),
             report: ShelfReport::default(),
+            last_place: Place::Enough,
         };
         let handle = std::thread::Builder::new().name("shelf".to_owned()).spawn(move || writer.run(&inlet, every))?;
         Ok((Self { items, dropped: 0 }, kept, handle))
@@ -96,13 +100,15 @@ struct Writer {
     ring: Option<Ring>,
     waiting: Vec<EventWindow>,
     report: ShelfReport,
+    last_place: Place,
 }
 
 impl Writer {
     fn run(&mut self, inlet: &Receiver<Item>, every: Duration) -> ShelfReport {
         let mut due: Option<Instant> = None;
+        let mut looked_at = Instant::now();
         loop {
-            let wait = due.map_or(Duration::from_secs(3_600), |due| due.saturating_duration_since(Instant::now()));
+            let wait = due.map_or(every, |due| due.saturating_duration_since(Instant::now()));
             match inlet.recv_timeout(wait) {
                 Ok(Item::Window(window)) if self.waiting.len() < WAIT_MAX => self.waiting.push(window),
                 Ok(Item::Window(_)) => self.report.lost += 1,
@@ -113,6 +119,7 @@ impl Writer {
                     tracing::info!(
                         windows = self.report.written,
                         lost = self.report.lost,
+                        no_room = self.report.no_room,
                         "raw windows of events are on board"
                     );
                     return self.report;
@@ -121,6 +128,11 @@ impl Writer {
             let has_work = !self.waiting.is_empty() || handed_on::is_news(&self.on_disk, &self.now);
             if !has_work {
                 due = None;
+                // Others fill the disk too, also while the road is smooth.
+                if Instant::now() >= looked_at + every {
+                    looked_at = Instant::now();
+                    self.place();
+                }
             } else if Instant::now() >= *due.get_or_insert_with(|| Instant::now() + every) {
                 self.write();
                 due = None;
@@ -140,6 +152,10 @@ impl Writer {
         if windows.is_empty() {
             return;
         }
+        if self.place() != Place::Enough {
+            self.report.no_room += windows.len() as u64;
+            return;
+        }
         match self.put_away(&windows) {
             Ok(()) => {
                 self.report.written += windows.len() as u64;
@@ -150,6 +166,26 @@ impl Writer {
                 tracing::warn!(path = %self.windows_path.display(), %error, "raw windows of events cannot be written");
             }
         }
+    }
+
+    /// What room the disk has for windows. Where the spool needs it all, those on board go.
+    fn place(&mut self) -> Place {
+        // What cannot be seen is left to the write.
+        let place = room::place(&self.windows_path).unwrap_or(Place::Enough);
+        if place != self.last_place && place != Place::Enough {
+            tracing::warn!(path = %self.windows_path.display(), "the disk is nearly full: no raw windows of events are kept");
+        }
+        self.last_place = place;
+        if place == Place::SpoolNeedsIt {
+            let on_board = ring::read(&self.windows_path).map_or(0, |content| content.records.len() as u64);
+            // Closed first: the room of an open file does not come back.
+            self.ring = None;
+            if std::fs::remove_file(&self.windows_path).is_ok() {
+                self.report.no_room += on_board;
+                tracing::warn!(windows = on_board, "raw windows of events are removed to make room for the spool");
+            }
+        }
+        place
     }
 
     fn put_away(&mut self, windows: &[EventWindow]) -> std::io::Result<()> {
@@ -172,7 +208,6 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::super::record::tests::window;
-    use super::super::ring;
     use super::*;
 
     const NOW_US: i64 = 1_780_000_000_000_000;
@@ -186,7 +221,7 @@ mod tests {
         (0..40).for_each(|n| shelf.put(Item::Window(window(n))));
         shelf.put(Item::Kept(Kept { mounting: None, utc_us: Some(NOW_US - 5) }));
         drop(shelf);
-        assert_eq!(thread.join().unwrap(), ShelfReport { written: 40, lost: 0, writes: 1 });
+        assert_eq!(thread.join().unwrap(), ShelfReport { written: 40, lost: 0, no_room: 0, writes: 1 });
         assert_eq!(ring::read(&windows_beside(&spool)).unwrap().records.len(), 40);
         let (shelf, kept, thread) = Shelf::start(&spool, NOW_US).unwrap();
         assert_eq!(kept.utc_us, Some(NOW_US - 5));
@@ -206,7 +241,7 @@ mod tests {
         }
         assert_eq!(ring::read(&windows_beside(&spool)).unwrap().records.len(), 1);
         drop(shelf);
-        assert_eq!(thread.join().unwrap(), ShelfReport { written: 1, lost: 0, writes: 1 });
+        assert_eq!(thread.join().unwrap(), ShelfReport { written: 1, lost: 0, no_room: 0, writes: 1 });
     }
 
     #[test]
@@ -215,7 +250,7 @@ mod tests {
         shelf.put(Item::Window(window(1)));
         shelf.put(Item::Kept(Kept { mounting: None, utc_us: Some(1) }));
         drop(shelf);
-        assert_eq!(thread.join().unwrap(), ShelfReport { written: 0, lost: 1, writes: 0 });
+        assert_eq!(thread.join().unwrap(), ShelfReport { written: 0, lost: 1, no_room: 0, writes: 0 });
     }
 
     #[test]
@@ -226,7 +261,42 @@ mod tests {
         let dropped = shelf.dropped;
         drop(shelf);
         let report = thread.join().unwrap();
-        assert_eq!(report.written + report.lost + dropped, 2_000);
+        assert_eq!(report.written + report.lost + report.no_room + dropped, 2_000);
         assert!(report.written as usize <= WAIT_MAX, "{report:?}");
+    }
+
+    /// Mounts a small disk where this process may.
+    #[test]
+    fn on_a_disk_that_fills_no_window_is_written_and_those_on_board_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=12m", "tmpfs"])
+            .arg(dir.path())
+            .output();
+        if !mount.is_ok_and(|output| output.status.success()) {
+            println!("SKIPPED: no right to mount a file system");
+            return;
+        }
+        let spool = dir.path().join("spool.db");
+        let (mut shelf, _, thread) = Shelf::start_with(&spool, NOW_US, Duration::from_millis(20)).unwrap();
+        let wait = |there: bool| {
+            let patience = Instant::now() + Duration::from_secs(30);
+            while windows_beside(&spool).exists() != there && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            windows_beside(&spool).exists()
+        };
+        (0..3).for_each(|n| shelf.put(Item::Window(window(n))));
+        assert!(wait(true), "there is room");
+        // Lets the rest of the three be written.
+        std::thread::sleep(Duration::from_millis(200));
+        std::fs::write(dir.path().join("ballast"), vec![1; 11 << 20]).unwrap();
+        assert!(!wait(false), "the spool needs the room");
+        shelf.put(Item::Window(window(4)));
+        drop(shelf);
+        let report = thread.join().unwrap();
+        let left = windows_beside(&spool).exists();
+        drop(std::process::Command::new("umount").arg("--lazy").arg(dir.path()).status());
+        assert_eq!((report.written, report.lost, report.no_room, left), (3, 0, 4, false), "{report:?}");
     }
 }
