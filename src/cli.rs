@@ -111,6 +111,9 @@ pub struct ServeOptions {
     /// What the data of the territory is: `measured` or `simulated`.
     #[arg(long, value_enum, default_value_t = DataOrigin::Measured)]
     pub origin: DataOrigin,
+    /// Do not compact the lake and let old rows leave every hour: `tournee lake maintain` does it elsewhere.
+    #[arg(long)]
+    pub no_maintenance: bool,
 }
 
 /// Where a territory's data comes from.

@@ -50,8 +50,15 @@ fn deliver(lake: &mut Lake) {
     lake.refuse(Refusal::message("tournee/v1/00/x/up/air", b"\xff", "payload_envelope", "nonsense"), NOW_US);
 }
 
-const EXPECTED: Account =
-    Account { generated: 20 + 15 + 1 + 7, stored: 18 + 10 + 1 + 7, expired: 0, gaps: 5, refused: 2, duplicates: 0, missing: 0 };
+const EXPECTED: Account = Account {
+    generated: 20 + 15 + 1 + 7,
+    stored: 18 + 10 + 1 + 7,
+    expired: 0,
+    gaps: 5,
+    refused: 2,
+    duplicates: 0,
+    missing: 0,
+};
 
 async fn open(root: &Path) -> Lake {
     Lake::open(root, LakeOptions::default()).await.unwrap()

@@ -73,6 +73,16 @@ pub struct Mobile {
     pub valid_from: String,
 }
 
+/// Pass facts whose raw rows have left.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "said in the file")]
+pub struct Carry {
+    pub near_s: u32,
+    pub source: String,
+    pub valid_from: String,
+}
+
 /// Facade frames; how many a pass needs stands with their correction.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +103,7 @@ pub struct Config {
     pub road: Road,
     pub mobile: Mobile,
     pub heat: Heat,
+    pub carry: Carry,
     /// [`Pass::time_zone`], read.
     #[serde(skip, default = "utc")]
     pub zone: Tz,
@@ -128,6 +139,9 @@ impl Config {
         }
         if !(read.pass.max_time_off_s > 0.0 && read.pass.max_time_off_s < 60.0) || read.round.gap_s == 0 {
             return Err(wrong("pass.max_time_off_s: above 0, below 60; round.gap_s: above 0".to_owned()));
+        }
+        if read.carry.near_s == 0 || read.carry.near_s > 3_600 {
+            return Err(wrong("carry.near_s: from 1 to 3600".to_owned()));
         }
         if !(-200.0..=-20.0).contains(&read.mobile.no_service_dbm) {
             return Err(wrong("mobile.no_service_dbm: from -200 to -20".to_owned()));
@@ -179,6 +193,7 @@ mod tests {
             ("no_service_dbm = -140.0", "no_service_dbm = 0.0", "mobile.no_service_dbm"),
             ("bit = 13", "bit = 64", "refuse.bit"),
             ("min_windows = 1", "min_window = 1", "min_window"),
+            ("near_s = 90", "near_s = 0", "carry.near_s"),
         ] {
             let error = Config::from_toml(&text.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

@@ -37,7 +37,7 @@ pub enum PipelineError {
     },
     /// A derived table has other columns.
     #[error(
-        "the table {} was written by another version: move the folder {} away and run the pipeline again, everything in it is computed from the lake",
+        "the table {} was written by another version: move the folder {} away and run the pipeline again; it computes everything whose raw rows are still in the lake, older pass facts stay in the folder moved away",
         .path.display(), .path.parent().unwrap_or(.path).display()
     )]
     OtherVersion {

@@ -5,19 +5,21 @@ use std::path::Path;
 
 use serde::Serialize;
 use tournee_indicators::air::Corrections;
-use tournee_indicators::{Indicator, Kinds, PublicationGates, Theme, aggregate_counted};
+use tournee_indicators::{Indicator, Kinds, PassFact, PublicationGates, Theme, aggregate_counted};
 use tournee_lake::derived::DerivedTable;
 use tournee_priority::{Evaluation, RuleSet, evaluate_counted};
+use tournee_query::derived::{Of, load_pass_facts};
 use tournee_query::read;
 use tournee_territory::matching::{MatchReport, Matcher};
 use tournee_territory::partner::PartnerLayer;
 use tournee_territory::{Layer, Origin, Territory};
 
+use crate::carry::{self, Raw};
 use crate::config::Config;
 use crate::facts::{self, RowCounts, Scene, Streams};
 use crate::inputs::{as_of, dated_in_the_future, gather, origin_name};
 use crate::track::{self, Bounds};
-use crate::{PipelineError, partner, store, tables};
+use crate::{PipelineError, partner, reference, store, tables};
 
 /// What the pipeline is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,8 +85,10 @@ pub struct PipelineReport {
     pub passes: u64,
     /// Passes that drove too little of their section.
     pub passes_short: u64,
-    /// Pass facts.
+    /// Pass facts, those carried over included.
     pub pass_facts: u64,
+    /// Pass facts of earlier runs whose raw rows have left the lake.
+    pub facts_carried: u64,
     /// Sections with the theme's headline indicator.
     pub sections_measured: BTreeMap<Theme, u32>,
     /// Indicators.
@@ -97,7 +101,7 @@ pub struct PipelineReport {
     pub positions: MatchReport,
     /// Rows of all streams without an event time, which cannot be placed.
     pub rows_without_time: u64,
-    /// Pass facts that became no indicator, by reason.
+    /// Pass facts that became no indicator, or could not be carried over, by reason.
     pub facts_left_out: BTreeMap<String, u64>,
     /// Day that the windows of dated layers go back from: that of the last pass.
     pub as_of: String,
@@ -142,22 +146,31 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
     };
 
     tell(Stage::Facts, 0.0);
+    let streams = Streams { air: &air, road: &road, mobile: &mobile, thermal: &thermal };
+    let raw = Raw { track: &track, streams, near_us: i64::from(config.carry.near_s) * 1_000_000 };
+    // Of the same session: rows that leave the lake meanwhile are still there for this run.
+    let before = load_pass_facts(&session, Of::Territory(&territory.id)).await?;
+    let carried = carry::carried(before, &raw, &territory.sections, input.kinds);
+    let mut levels = reference::read(input.data_dir, &territory.id)?;
+    let held = held(&levels, &carried.facts, &territory.id);
     let scene = Scene {
         territory: &territory.id,
         sections: &territory.sections,
         drives: &drives,
         config: &config,
         corrections: &corrections,
+        levels: &held,
     };
-    let streams = Streams { air: &air, road: &road, mobile: &mobile, thermal: &thermal };
     let found = facts::all(scene, streams);
+    let not_kept = carried.left_out.clone();
+    let joined = carried.join(found.facts, gates.merge_window_s);
 
     tell(Stage::Indicators, 0.0);
-    let aggregated = aggregate_counted(&found.facts, input.kinds, &gates, origin_name(input.origin));
+    let aggregated = aggregate_counted(&joined.facts, input.kinds, &gates, origin_name(input.origin));
     let indicators = &aggregated.indicators;
 
     tell(Stage::Rules, 0.0);
-    let as_of = as_of(found.facts.iter().map(|fact| fact.date.as_str()), layers);
+    let as_of = as_of(joined.facts.iter().map(|fact| fact.date.as_str()), layers);
     let future = dated_in_the_future(layers, input.rules, &as_of);
     for (layer, points) in &future {
         tracing::warn!(territory = territory.id, layer, points, as_of, "date_in_the_future: points are not counted");
@@ -172,10 +185,16 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
         (DerivedTable::Territory, tables::territory(territory, origin)),
         (DerivedTable::Source, tables::sources(territory, layers, partners)),
         (DerivedTable::Section, tables::sections(territory)),
-        (DerivedTable::PassFact, tables::pass_facts(&found.facts)),
+        (DerivedTable::PassFact, tables::pass_facts(&joined.facts)),
         (DerivedTable::Indicator, tables::indicators(indicators)),
         (DerivedTable::Recommendation, tables::recommendations(&recommendations)),
     ];
+    // Before the facts that stand on it; a crash in between leaves facts of nearly the same level.
+    let levels_before = levels.clone();
+    levels.extend(found.levels);
+    if levels != levels_before {
+        reference::write(input.data_dir, &territory.id, &levels)?;
+    }
     write(input.data_dir, &territory.id, batches, &|done| tell(Stage::Write, done)).await?;
     tell(Stage::Write, 1.0);
 
@@ -183,7 +202,8 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
         territory: territory.id.clone(),
         boxes: count(drives.iter().filter(|drives| !drives.passes.is_empty()).count()),
         rounds: drives.iter().map(|drives| drives.rounds).sum(),
-        pass_facts: found.facts.len() as u64,
+        pass_facts: joined.facts.len() as u64,
+        facts_carried: joined.carried,
         sections_measured: sections_measured(indicators, input.kinds),
         indicators: count(indicators.len()),
         recommendations: input.rules.rules().iter().map(|rule| (rule.id.clone(), 0)).collect(),
@@ -216,10 +236,31 @@ pub async fn run(input: PipelineInput<'_>) -> Result<PipelineReport, PipelineErr
     }
     report.facts_left_out.insert("not a number".to_owned(), aggregated.refused_not_finite);
     report.facts_left_out.insert("merged with another pass of the same vehicle".to_owned(), aggregated.merged);
-    for (name, facts) in aggregated.refused_unknown {
-        report.facts_left_out.insert(format!("unknown indicator {name}"), facts);
+    report.facts_left_out.insert("rest of a pass that is carried over whole".to_owned(), joined.rests);
+    let unknown =
+        aggregated.refused_unknown.into_iter().map(|(name, facts)| (format!("unknown indicator {name}"), facts));
+    for (reason, facts) in unknown.chain(not_kept) {
+        *report.facts_left_out.entry(reason).or_default() += facts;
     }
     Ok(report)
+}
+
+/// The levels of the last run that hold for this one: those of indicators that have facts which cannot be made again.
+fn held(levels: &BTreeMap<String, f64>, carried: &[PassFact], territory: &str) -> BTreeMap<String, f64> {
+    let names: BTreeSet<&str> = carried.iter().map(|fact| fact.indicator.as_str()).collect();
+    let of_air = ["pm25_ugm3", "no2_ugm3"];
+    for name in of_air.iter().filter(|name| names.contains(*name) && !levels.contains_key(**name)) {
+        tracing::warn!(
+            territory,
+            name,
+            "facts are carried whose background level is not known: new ones may stand on another"
+        );
+    }
+    levels
+        .iter()
+        .filter(|(name, _)| names.contains(name.as_str()))
+        .map(|(name, level)| (name.clone(), *level))
+        .collect()
 }
 
 /// Writes a partner's layer as the indicators of its territory, with the territory's sections and credits; gives the

@@ -1,7 +1,8 @@
 //! The derived tables: what the pipeline makes of the lake, one Delta table each under `<data_dir>/derived`.
 //!
 //! Every table is partitioned by `territory`; a pipeline run replaces the rows of its territory and keeps all others.
-//! They can be computed again from the lake at any time. Append-only like the lake: a column, once published, keeps its
+//! All but old pass facts can be computed again from the lake at any time: raw rows leave before the facts made of them do
+//! (docs/decisions/0011). Append-only like the lake: a column, once published, keeps its
 //! name, type and unit.
 
 use std::collections::HashMap;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use tournee_indicators::PassFact;
-use tournee_indicators::air::{Method, adjust_series};
-use tournee_indicators::stats::mean;
+use tournee_indicators::air::{Method, background};
+use tournee_indicators::stats::{mean, median};
 use tournee_query::read::Air;
 
 use super::{RowCounts, Scene, value};
@@ -30,16 +30,21 @@ struct Pollutant<'a> {
     swells: bool,
 }
 
-pub(super) fn facts(scene: Scene<'_>, air: &Air) -> (Vec<PassFact>, RowCounts) {
+/// Facts, rows of PM2.5, and the background level of each pollutant.
+pub(super) fn facts(scene: Scene<'_>, air: &Air) -> (Vec<PassFact>, RowCounts, BTreeMap<String, f64>) {
     let pm25 = Pollutant { indicator: "pm25_ugm3", column: &air.pm25_ugm3, refuse: &[], swells: true };
     let no2 = &scene.config.air.refuse_no2;
     let no2 = Pollutant { indicator: "no2_ugm3", column: &air.no2_ugm3, refuse: no2, swells: false };
-    let (mut facts, counts) = pollutant(scene, air, pm25);
-    facts.extend(pollutant(scene, air, no2).0);
-    (facts, counts)
+    let (mut facts, counts, level) = pollutant(scene, air, pm25);
+    let (more, _, level_no2) = pollutant(scene, air, no2);
+    facts.extend(more);
+    let levels = [(pm25.indicator, level), (no2.indicator, level_no2)];
+    let levels = levels.into_iter().filter_map(|(name, level)| Some((name.to_owned(), level?))).collect();
+    (facts, counts, levels)
 }
 
-fn pollutant(scene: Scene<'_>, air: &Air, of: Pollutant<'_>) -> (Vec<PassFact>, RowCounts) {
+/// The level is that of the background to which the facts are brought.
+fn pollutant(scene: Scene<'_>, air: &Air, of: Pollutant<'_>) -> (Vec<PassFact>, RowCounts, Option<f64>) {
     let limits = &scene.corrections.kappa_koehler;
     let mut counts = RowCounts::default();
     let mut placed: Vec<Placed> = Vec::new();
@@ -67,11 +72,18 @@ fn pollutant(scene: Scene<'_>, air: &Air, of: Pollutant<'_>) -> (Vec<PassFact>, 
     }
     // The background is the whole fleet's, passes that are too short to count included.
     let series: Vec<(i64, f64)> = placed.iter().map(|sample| (sample.t_us, sample.value)).collect();
-    let adjusted = adjust_series(&series, Method::of(of.indicator), &scene.corrections.background);
+    let rule = &scene.corrections.background;
+    let backgrounds = background(&series, rule);
+    let given = scene.levels.get(of.indicator).copied();
+    let level = given.or_else(|| median(&backgrounds.iter().flatten().copied().collect::<Vec<_>>()));
     let mut groups: BTreeMap<(usize, usize), (Vec<f64>, u64)> = BTreeMap::new();
-    for (sample, adjusted) in placed.iter().zip(adjusted) {
+    for (sample, background) in placed.iter().zip(backgrounds) {
         let (values, humid) = groups.entry((sample.drive, sample.pass)).or_default();
-        values.push(adjusted.value);
+        // Where the window was too thin for a background, the sample stays as it is.
+        values.push(match (background, level) {
+            (Some(own), Some(level)) => rule.adjust(sample.value, own, level, Method::of(of.indicator)),
+            _ => sample.value,
+        });
         *humid += u64::from(sample.humid);
     }
     let mut facts = Vec::with_capacity(groups.len());
@@ -91,7 +103,7 @@ fn pollutant(scene: Scene<'_>, air: &Air, of: Pollutant<'_>) -> (Vec<PassFact>, 
             _ => counts.thin += n,
         }
     }
-    (facts, counts)
+    (facts, counts, level)
 }
 
 #[cfg(test)]
@@ -128,7 +140,7 @@ mod tests {
             (12, 7.0, 4.0, 0.0),
             (60, 7.0, 4.0, 0.0), // after the drive
         ];
-        let (facts, counts) = with_scene(&all, |scene| facts(scene, &air(&rows)));
+        let (facts, counts, _) = with_scene(&all, |scene| facts(scene, &air(&rows)));
         let seen: Vec<(&str, &str, f64, u32)> =
             facts.iter().map(|f| (f.section_id.as_str(), f.indicator.as_str(), f.value, f.n_samples)).collect();
         assert_eq!(seen, [("s0", "pm25_ugm3", 12.0, 3), ("s2", "pm25_ugm3", 6.0, 2), ("s2", "no2_ugm3", 3.0, 2)]);
@@ -142,7 +154,7 @@ mod tests {
         let all = [drives("a", &[0], 1)];
         let mut rows = air(&[(0, 10.0, 20.0, 0.0), (1, 12.0, 20.0, 0.0), (2, 60.0, 20.0, 0.0), (3, 14.0, 20.0, 0.0)]);
         rows.rh_pct = vec![85.0, 95.0, 95.1, f64::NAN];
-        let (facts, counts) = with_scene(&all, |scene| facts(scene, &rows));
+        let (facts, counts, _) = with_scene(&all, |scene| facts(scene, &rows));
         let seen: Vec<(&str, f64, u32)> = facts.iter().map(|f| (f.indicator.as_str(), f.value, f.n_samples)).collect();
         assert_eq!(seen, [("pm25_ugm3", 12.0, 3), ("no2_ugm3", 20.0, 4)]);
         // At the limit is not above it.
@@ -167,7 +179,7 @@ mod tests {
                 }
             }
         }
-        let (facts, _) = with_scene(&all, |scene| facts(scene, &rows));
+        let (facts, _, levels) = with_scene(&all, |scene| facts(scene, &rows));
         let of = |box_id: &str| -> Vec<f64> {
             facts.iter().filter(|fact| fact.box_id == box_id).map(|fact| fact.value).collect()
         };
@@ -177,5 +189,43 @@ mod tests {
             assert!((a - b).abs() < 1e-9, "{a} {b}");
         }
         assert!((a[3] - a[0] - 6.0).abs() < 1e-9);
+        // Half of the samples lie 20 µg/m³ higher.
+        assert!((levels["pm25_ugm3"] - 20.0).abs() < 1e-9 && !levels.contains_key("no2_ugm3"), "{levels:?}");
+        // The first box's rows have left: with the level of before, the second box's facts are what they were.
+        let left = Air {
+            boxes: vec!["b".into()],
+            box_ix: vec![0; 40],
+            t_us: rows.t_us[40..].to_vec(),
+            pm25_ugm3: rows.pm25_ugm3[40..].to_vec(),
+            no2_ugm3: rows.no2_ugm3[40..].to_vec(),
+            flags: rows.flags[40..].to_vec(),
+            ..Air::default()
+        };
+        let alone = |levels: &BTreeMap<String, f64>| -> (Vec<f64>, BTreeMap<String, f64>) {
+            let (facts, _, levels) = with_scene(&all[1..], |scene| super::facts(Scene { levels, ..scene }, &left));
+            (facts.iter().map(|fact| fact.value).collect(), levels)
+        };
+        assert_eq!(alone(&levels), (b.clone(), levels.clone()));
+        assert!((alone(&BTreeMap::new()).0[0] - b[0] - 10.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rows_of_the_own_exhaust_and_rows_without_values_are_refused() {
+        let all = [drives("a", &[0], 1)];
+        let own = f64::from(1_u32 << 27);
+        let rise = f64::from(3_u32 << 27);
+        let refused = f64::from(1_u32 << 31);
+        let host = f64::from(3_u32 << 25);
+        let rows = [
+            (0, 10.0, 20.0, 0.0),
+            (1, 90.0, 90.0, own),
+            (2, 90.0, 90.0, rise),
+            (3, f64::NAN, f64::NAN, refused),
+            (4, 12.0, 22.0, host), // TIME_FROM_HOST, TIME_ROLLOVER: set right, and counted
+        ];
+        let (facts, counts, _) = with_scene(&all, |scene| facts(scene, &air(&rows)));
+        let seen: Vec<(&str, f64, u32)> = facts.iter().map(|f| (f.indicator.as_str(), f.value, f.n_samples)).collect();
+        assert_eq!(seen, [("pm25_ugm3", 11.0, 2), ("no2_ugm3", 21.0, 2)]);
+        assert_eq!(counts, RowCounts { rows: 5, refused: 3, used: 2, ..RowCounts::default() });
     }
 }

@@ -30,6 +30,9 @@ pub struct Scene<'a> {
     pub config: &'a Config,
     /// Corrections of values.
     pub corrections: &'a Corrections,
+    /// Background levels, by indicator of air, that are given because facts of earlier runs stand on them; without, the level is
+    /// the median of the backgrounds of all samples.
+    pub levels: &'a BTreeMap<String, f64>,
 }
 
 /// The streams of the lake that facts come from.
@@ -73,28 +76,36 @@ pub struct Facts {
     pub facts: Vec<PassFact>,
     /// Rows of each theme's headline indicator.
     pub counts: BTreeMap<Theme, RowCounts>,
+    /// Background levels that the facts of air stand on, by indicator, in its unit.
+    pub levels: BTreeMap<String, f64>,
 }
 
 /// All pass facts of a territory.
 #[must_use]
 pub fn all(scene: Scene<'_>, streams: Streams<'_>) -> Facts {
+    let (air, counts, levels) = air::facts(scene, streams.air);
     let parts = [
-        (Theme::Air, air::facts(scene, streams.air)),
+        (Theme::Air, (air, counts)),
         (Theme::Road, road::facts(scene, streams.road)),
         (Theme::Mobile, mobile::facts(scene, streams.mobile)),
         (Theme::Heat, heat::facts(scene, streams.thermal)),
     ];
-    let mut out = Facts::default();
+    let mut out = Facts { levels, ..Facts::default() };
     for (theme, (facts, counts)) in parts {
         out.facts.extend(facts);
         out.counts.insert(theme, counts);
     }
-    out.facts.sort_by(|a, b| {
+    sort(&mut out.facts);
+    out
+}
+
+/// Sorts by section, indicator, box and time.
+pub(crate) fn sort(facts: &mut [PassFact]) {
+    facts.sort_by(|a, b| {
         (&a.section_id, &a.indicator, &a.box_id, a.t_us)
             .cmp(&(&b.section_id, &b.indicator, &b.box_id, b.t_us))
             .then(a.value.total_cmp(&b.value))
     });
-    out
 }
 
 impl<'a> Scene<'a> {
@@ -160,7 +171,14 @@ pub(crate) mod tests {
     pub fn with_scene<T>(drives: &[Drives], check: impl FnOnce(Scene<'_>) -> T) -> T {
         let (config, corrections) = (Config::builtin().unwrap(), Corrections::builtin().unwrap());
         let sections = sections(4);
-        check(Scene { territory: "redon", sections: &sections, drives, config: &config, corrections: &corrections })
+        check(Scene {
+            territory: "redon",
+            sections: &sections,
+            drives,
+            config: &config,
+            corrections: &corrections,
+            levels: &BTreeMap::new(),
+        })
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub const MONDAY: i64 = 1_768_201_200;
 /// Columns of physical values by name; NaN is empty.
 #[derive(Default, Clone)]
 pub struct Rows {
-    boxes: Vec<String>,
-    columns: BTreeMap<&'static str, Vec<f64>>,
+    pub boxes: Vec<String>,
+    pub columns: BTreeMap<&'static str, Vec<f64>>,
 }
 
 impl Rows {
