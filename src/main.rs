@@ -23,9 +23,14 @@ const THREAD_STACK_BYTES: usize = 16 * 1024 * 1024;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     init_logs();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(THREAD_STACK_BYTES).build();
-    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().thread_stack_size(THREAD_STACK_BYTES);
+    if matches!(arguments.command, cli::Command::Ingest(_)) {
+        // A worker is one task that reads and commits in turn. Rows that one thread made and another freed left their room behind in
+        // each thread's heap: 440 MB at a fleet's pace with two threads, half of it with one, and as many rows a second.
+        runtime.worker_threads(1);
+    }
+    let outcome = runtime.build().map_err(anyhow::Error::from).and_then(|runtime| {
         // The main thread's own stack is whatever the shell gave: everything runs on the runtime's threads.
         let outcome = runtime.block_on(async { tokio::spawn(run(arguments)).await });
         runtime.shutdown_timeout(std::time::Duration::from_secs(5));
