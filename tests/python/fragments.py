@@ -3,6 +3,7 @@
 Usage: fragments.py TABLE_DIR LAT_MIN LAT_MAX LON_MIN LON_MAX [T_MIN]. Prints {"files": n, "opened": n, "rows": n}.
 """
 
+import os
 import datetime
 import decimal
 import json
@@ -32,3 +33,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # A reader's threads may outlive the interpreter, and abort it ("terminate called"), after everything was said.
+    sys.stdout.flush()
+    os._exit(0)

@@ -6,6 +6,7 @@ key is there twice; from one look to the next no rows may vanish. Prints one JSO
 something was wrong.
 """
 
+import os
 import json
 import pathlib
 import sys
@@ -74,4 +75,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    # A reader's threads may outlive the interpreter, and abort it ("terminate called"), after everything was said.
+    sys.stdout.flush()
+    os._exit(status)

@@ -113,9 +113,10 @@ fn a_lake_in_a_bucket_takes_everything_though_its_worker_is_killed_and_maintaine
     ensure!(count(&report, "gaps")? == 0 && count(&report, "pending")? == 0, "{report}");
     ensure!(check["holds"] == true && check["stored"] == made && check["duplicates"] == 0, "{made}: {check}");
 
+    // The reader's threads may outlive the interpreter and abort it at its end: it leaves at once.
     let script = format!(
-        "from deltalake import DeltaTable\nt = DeltaTable('{LAKE}/track').to_pyarrow_table(columns=['box_id', 'epoch', 'seq'])\n\
-         keys = set(zip(*[t.column(name).to_pylist() for name in t.column_names]))\nprint(t.num_rows, len(keys))"
+        "import os\nfrom deltalake import DeltaTable\nt = DeltaTable('{LAKE}/track').to_pyarrow_table(columns=['box_id', 'epoch', 'seq'])\n\
+         keys = set(zip(*[t.column(name).to_pylist() for name in t.column_names]))\nprint(t.num_rows, len(keys), flush=True)\nos._exit(0)"
     );
     let mut reader = Command::new(python()?);
     reader.args(["-c", &script]);
