@@ -74,7 +74,7 @@ impl Plan {
     /// The plan of a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut dice = Dice::new(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ 0x746f_7572_6e65_65);
+        let mut dice = Dice::new(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ 0x0074_6f75_726e_6565);
         let turn = usize::try_from(seed % (STEPS.len() as u64 * WORKERS as u64)).unwrap_or_default();
         let mut lives: [[Option<String>; LIVES]; WORKERS] = Default::default();
         for (worker, lives) in lives.iter_mut().enumerate() {
