@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(found.join(fresh, 600), joined);
         // A pass long after is one of its own.
         let late = fact("s0", "pm25_ugm3", MIDNIGHT + 599 * S, 14.0);
-        let joined = Lake::new(&rows, &rows).carried(&[whole.clone()]).join(vec![late.clone()], 600);
+        let joined = Lake::new(&rows, &rows).carried(std::slice::from_ref(&whole)).join(vec![late.clone()], 600);
         assert_eq!(joined, Joined { facts: vec![whole, late], carried: 1, rests: 0 });
     }
 

@@ -203,9 +203,7 @@ proptest! {
         (profile.row_first, profile.row_last, profile.exhaust_row_first) = rows;
         let mut frame = [base; PIXELS];
         for (start, length, pixel) in patches {
-            for at in start..(start + length).min(PIXELS) {
-                frame[at] = pixel;
-            }
+            frame[start.min(PIXELS)..(start + length).min(PIXELS)].fill(pixel);
         }
         let mut own = OwnVehicle::default();
         for _ in 0..seen {

@@ -280,8 +280,11 @@ mod tests {
 
     use super::*;
 
-    /// Rows as (key, number, text) from random batches, sorted with this much memory.
-    fn sorted(seed: u64, limit_bytes: usize) -> (Vec<(Option<i64>, i64)>, Vec<(Option<i64>, i64)>, usize) {
+    /// Key and number of a row.
+    type Keys = Vec<(Option<i64>, i64)>;
+
+    /// Rows from random batches as they came, as they were sorted with this much memory, and the runs that went to disk.
+    fn sorted(seed: u64, limit_bytes: usize) -> (Keys, Keys, usize) {
         let schema = Arc::new(Schema::new(vec![
             Field::new("text", DataType::Utf8, false),
             Field::new("number", DataType::Int64, false),

@@ -29,7 +29,7 @@ fn main() -> Result<()> {
     let (first, last) = get("--shards")?.split_once('-').context("shards are FIRST-LAST")?;
     let (first, last): (u8, u8) = (first.parse()?, last.parse()?);
     let hook = FailPlan::from_environment()?.map(|plan| plan.hook());
-    let options = LakeOptions { shards: first..=last, hook, ..LakeOptions::default() };
+    let options = LakeOptions { shards: first..=last, hook };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let stop = runtime.block_on(async { tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) })?;
     let lake = runtime.block_on(Lake::open(PathBuf::from(get("--data")?).join("lake"), options))?;
