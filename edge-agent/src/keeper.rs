@@ -145,6 +145,8 @@ pub(crate) fn start(
     std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
         let work = Work::new(spool, commit_interval, seal_at_end, new_epoch, status_sender);
         let result = runtime.block_on(work.run(sample_queue, request_queue, &beat));
+        // Before the end is told: whoever hears of it must not find a part that is silent.
+        drop(beat);
         let _ = end_sender.send(result);
     })?;
     Ok(Keeper { samples, handle: SpoolHandle { requests }, status, ended })
