@@ -1,6 +1,6 @@
 //! Decode → rows → Arrow → Parquet → Delta, without a broker, counted in CPU seconds of this process.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::time::Instant;
 use tournee_ingest::{Lake, LakeOptions, message};
 
@@ -70,5 +70,5 @@ async fn store(fleet: &Fleet, root: &std::path::Path) -> Result<()> {
     }
     stored += lake.commit(now()).await?.rows.values().sum::<u64>();
     ensure!(stored == fleet.rows as u64, "{stored} of {} rows stored", fleet.rows);
-    Some(()).context("stored")
+    Ok(())
 }
